@@ -1,0 +1,80 @@
+/** A client's waiting: woken by changes in RUNDIR, or, where inotify is not to be had, now and then. */
+import { CLIENT_POLL } from "../config.ts";
+import { IN } from "./libc.ts";
+import type { RunDir } from "./rundir.ts";
+import { type Watch, Watcher } from "./watch.ts";
+
+/** setTimeout takes no more. */
+const LONGEST = 2 ** 31 - 1;
+
+const LOST = IN.DELETE_SELF | IN.MOVE_SELF | IN.IGNORED;
+
+/** What clients share: one inotify instance, or none. */
+export function openWatcher(): Watcher | null {
+  const nothing = () => {};
+  const watcher = Watcher.open(nothing, nothing);
+  return typeof watcher === "number" ? null : watcher;
+}
+
+export class Alarm {
+  private readonly watches = new Map<string, Watch | null>();
+  private wake: (() => void) | null = null;
+  private pending = false;
+
+  constructor(private readonly watcher: Watcher | null = openWatcher()) {}
+
+  /** Something is not watched, or not any more: every CLIENT_POLL is looked at it instead. */
+  get isBlind(): boolean {
+    return [...this.watches.values()].includes(null);
+  }
+
+  /** Rings at every change of a service's status, and when its waiting begins or ends. */
+  watchService(rundir: RunDir, name: string): void {
+    this.watch(name, rundir.watchPath(name), IN.MOVED_TO | IN.CREATE | IN.DELETE | LOST);
+  }
+
+  /** Watches a path under a key, unless that is watched already. */
+  watch(key: string, path: string, mask: number): void {
+    if (this.watches.get(key)) return;
+    const onChange = (what: number) => {
+      if (what & LOST) this.lose(key);
+      this.pending = true;
+      this.wake?.();
+    };
+    const watch = this.watcher?.add(path, mask & ~IN.IGNORED, onChange);
+    this.watches.set(key, typeof watch === "object" ? watch : null);
+  }
+
+  /** Watches that no more. */
+  forget(key: string): void {
+    this.lose(key);
+    this.watches.delete(key);
+  }
+
+  /** What was watched is gone: until it is watched again we look now and then. */
+  private lose(key: string): void {
+    const watch = this.watches.get(key);
+    if (watch) this.watcher?.remove(watch);
+    this.watches.set(key, null);
+  }
+
+  /** All is gone. */
+  reset(): void {
+    for (const key of this.watches.keys()) this.lose(key);
+  }
+
+  /** Waits for the next change; false when the deadline (performance.now()) came first. */
+  async ring(deadline: number): Promise<boolean> {
+    const left = deadline - performance.now();
+    if (left <= 0) return false;
+    if (!this.pending) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.wake = resolve;
+      const timer = setTimeout(resolve, Math.min(left, this.isBlind ? CLIENT_POLL : LONGEST));
+      await promise;
+      clearTimeout(timer);
+    }
+    this.pending = false;
+    return true;
+  }
+}

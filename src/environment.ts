@@ -1,0 +1,105 @@
+/**
+ * What sysmgr must have from outside before it is itself: an environment that only exec can
+ * set, and limits for its services that the runtime has overwritten.
+ */
+import { NOFILE } from "../config.ts";
+import { absolutePath, commandLine, environment, getenv, parseCount } from "./bytes.ts";
+import * as libc from "./libc.ts";
+import * as proc from "./proc.ts";
+
+/**
+ * In alphabetical order. No timer for an idle collector (10 wake-ups a second); no helper threads
+ * made later, which would abort us when the process table is full; a small heap, and no compiler:
+ * what we do is system calls, and interpreted it is as fast. docs/decisions.md has the figures.
+ */
+const RUNTIME = [
+  "BUN_GC_TIMER_DISABLE=1",
+  "BUN_JSC_forceMiniVMMode=1",
+  "BUN_JSC_largeHeapSize=1000000",
+  "BUN_JSC_numberOfGCMarkers=1",
+  "BUN_JSC_useBaselineJIT=0",
+  "BUN_JSC_useConcurrentJIT=0",
+  "BUN_JSC_useWarmUpMarkedBlocks=0",
+];
+
+/** What a supervisor hands to the one that replaces it in place; no service sees it. */
+const HANDOVER = "SYSMGR_UPGRADE=";
+
+export type Handover = {
+  /** The descriptor that holds the lock of RUNDIR. */
+  readonly lock: number;
+  /** What services get, which cannot be found out a second time. */
+  readonly nofile: number;
+  readonly umask: number;
+};
+
+/** All that the scanner has a handler for, and whose default would end or stop it. */
+const { TERM, INT, QUIT, HUP, ABRT, ALRM, USR1, USR2, CHLD, TSTP, TTIN, TTOU } = libc.SIGNALS;
+const HELD = [TERM, INT, QUIT, HUP, ABRT, ALRM, USR1, USR2, CHLD, TSTP, TTIN, TTOU];
+
+const isOurs = (variable: string) => variable.startsWith("BUN_") || variable.startsWith(HANDOVER);
+
+/** The environment without what is ours: what services get. */
+export function cleanEnvironment(): string[] {
+  return environment().filter((v) => !isOurs(v));
+}
+
+/** What our predecessor left to us, if it replaced itself by us. */
+export function readHandover(): Handover | null {
+  const variable = environment().find((v) => v.startsWith(HANDOVER));
+  const [lock, nofile, umask] = (variable ?? "").slice(HANDOVER.length).split(":").map(parseCount);
+  return lock == null || nofile == null || umask == null ? null : { lock, nofile, umask };
+}
+
+/** Executes ourselves again, once, unless the runtime was started with exactly these settings. */
+export function enterRuntimeEnvironment(): void {
+  const found = environment().filter((v) => v.startsWith("BUN_"));
+  if (found.sort().join("\0") === RUNTIME.join("\0")) return;
+  const handover = readHandover();
+  becomeSuccessor("/proc/self/exe", handover);
+  // That failed: what we have must do. A supervisor that starts is worth more than its settings.
+}
+
+/** Becomes a program that is to be sysmgr, called as we were; returns (minus the errno) if that fails. */
+export function becomeSuccessor(path: string, handover: Handover | null): number {
+  const env = [...cleanEnvironment(), ...RUNTIME];
+  if (handover) {
+    env.push(`${HANDOVER}${handover.lock}:${handover.nofile}:${handover.umask}`);
+    libc.setCloseOnExec(handover.lock, false);
+  }
+  // Held back until the successor has its handlers; and as its threads inherit that, only the
+  // one that takes them in the end ever can.
+  libc.blockSignals(HELD);
+  const code = libc.execve(path, commandLine(), env);
+  libc.unblockSignals();
+  if (handover) libc.setCloseOnExec(handover.lock, true);
+  return code;
+}
+
+/** Where the binary is that we were started from, as it was called; links are not resolved. */
+export function ownPath(): string | null {
+  const [called = ""] = commandLine();
+  if (called.includes("/")) return absolutePath(called);
+  const directories = (getenv("PATH") ?? "").split(":").map((d) => `${d || "."}/${called}`);
+  const found = directories.find((path) => libc.executableAt(libc.AT_FDCWD, path) === 0);
+  return found === undefined ? null : absolutePath(found);
+}
+
+/**
+ * The limit on open descriptors that services get. The runtime has raised our own soft limit
+ * before our first line; the parent's is what we were started with, if it had our hard limit.
+ */
+export function serviceFileLimits(option: number | null): libc.Limits {
+  const own = libc.getFileLimits();
+  const parent = proc.readFileLimits(process.ppid);
+  const inherited = parent?.hard === own.hard ? parent.soft : NOFILE;
+  return { soft: Math.min(option ?? inherited, own.hard), hard: own.hard };
+}
+
+/** Descriptors that our own parent left open are nobody's business below us. */
+export function closeInherited(): void {
+  const open = libc.readDirectory("/proc/self/fd");
+  for (const fd of typeof open === "number" ? [] : open) {
+    if (Number(fd) > 2) libc.setCloseOnExec(Number(fd), true);
+  }
+}

@@ -1,0 +1,645 @@
+/**
+ * The system calls that Bun lacks: the only importer of bun:ffi.
+ *
+ * Every call returns what the kernel would: a value >= 0, or minus the errno (compare
+ * with E). Nothing here throws. Paths and arguments are byte strings: JavaScript strings
+ * in which each character is one byte (latin1), so names that are no UTF-8 survive.
+ *
+ * Rules that were learned the hard way:
+ * - pass a typed array itself in each call, never a cached ptr() of a small one: the
+ *   collector moves its storage. What C keeps a pointer to lives in an ArrayBuffer of its own.
+ * - errno is read right after the call, before anything else can run.
+ */
+import { dlopen, ptr, read } from "bun:ffi";
+import { READ_LIMIT } from "../config.ts";
+
+const names =
+  process.platform === "linux"
+    ? ["libc.so.6", `libc.musl-${process.arch === "arm64" ? "aarch64" : "x86_64"}.so.1`]
+    : [];
+
+const int = "i32";
+const signatures = {
+  __errno_location: { args: [], returns: "ptr" },
+  close: { args: [int], returns: int },
+  execve: { args: ["ptr", "ptr", "ptr"], returns: int },
+  faccessat: { args: [int, "ptr", int, int], returns: int },
+  fcntl: { args: [int, int, int], returns: int },
+  flock: { args: [int, int], returns: int },
+  getrlimit: { args: [int, "ptr"], returns: int },
+  getsid: { args: [int], returns: int },
+  inotify_add_watch: { args: [int, "ptr", "u32"], returns: int },
+  inotify_init1: { args: [int], returns: int },
+  inotify_rm_watch: { args: [int, int], returns: int },
+  isatty: { args: [int], returns: int },
+  kill: { args: [int, int], returns: int },
+  mkdirat: { args: [int, "ptr", "u32"], returns: int },
+  openat: { args: [int, "ptr", int, "u32"], returns: int },
+  poll: { args: ["ptr", "u64", int], returns: int },
+  pipe2: { args: ["ptr", int], returns: int },
+  posix_spawn: { args: ["ptr", "ptr", "ptr", "ptr", "ptr", "ptr"], returns: int },
+  posix_spawn_file_actions_addchdir_np: { args: ["ptr", "ptr"], returns: int },
+  posix_spawn_file_actions_adddup2: { args: ["ptr", int, int], returns: int },
+  posix_spawn_file_actions_destroy: { args: ["ptr"], returns: int },
+  posix_spawn_file_actions_init: { args: ["ptr"], returns: int },
+  posix_spawnattr_init: { args: ["ptr"], returns: int },
+  posix_spawnattr_setflags: { args: ["ptr", "i16"], returns: int },
+  posix_spawnattr_setsigdefault: { args: ["ptr", "ptr"], returns: int },
+  posix_spawnattr_setsigmask: { args: ["ptr", "ptr"], returns: int },
+  prctl: { args: [int, "u64", "u64", "u64", "u64"], returns: int },
+  read: { args: [int, "ptr", "u64"], returns: int },
+  renameat: { args: [int, "ptr", int, "ptr"], returns: int },
+  setrlimit: { args: [int, "ptr"], returns: int },
+  pthread_sigmask: { args: [int, "ptr", "ptr"], returns: int },
+  signal: { args: [int, "u64"], returns: "u64" },
+  readlinkat: { args: [int, "ptr", "ptr", "u64"], returns: int },
+  strerror: { args: [int], returns: "cstring" },
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: int },
+  unlinkat: { args: [int, "ptr", int], returns: int },
+  waitpid: { args: [int, "ptr", int], returns: int },
+  write: { args: [int, "ptr", "u64"], returns: int },
+} as const;
+
+const c = load();
+const errnoAt = c.__errno_location();
+
+function load() {
+  for (const name of names) {
+    try {
+      return dlopen(name, signatures).symbols;
+    } catch {
+      // the other libc's name
+    }
+  }
+  throw new Error("cannot load libc: only Linux with glibc or musl is supported");
+}
+
+/** Turns C's -1 and errno into the kernel's own convention. */
+function result(value: number): number {
+  return value >= 0 || errnoAt === null ? value : -read.i32(errnoAt, 0);
+}
+
+/** Room for the longest path, and for the second one of calls that take two: no garbage. */
+const PATH_MAX = 4096;
+const paths = [0, 1].map(() => Buffer.from(new ArrayBuffer(PATH_MAX + 1)));
+
+/** A C string, good until the next one in the same slot is made. */
+function cstr(bytes: string, slot: 0 | 1 = 0): Uint8Array {
+  const buffer = paths[slot];
+  if (!buffer || bytes.length > PATH_MAX) return Buffer.from(`${bytes}\0`, "latin1");
+  buffer[buffer.write(bytes, "latin1")] = 0;
+  return buffer;
+}
+
+// ---------------------------------------------------------------- constants
+
+/** The errno values we tell apart (asm-generic: the same on every Linux we build for). */
+export const E = {
+  NOENT: 2,
+  SRCH: 3,
+  INTR: 4,
+  NXIO: 6,
+  NOEXEC: 8,
+  AGAIN: 11,
+  NOMEM: 12,
+  ACCES: 13,
+  EXIST: 17,
+  NOTDIR: 20,
+  ISDIR: 21,
+  INVAL: 22,
+  NFILE: 23,
+  MFILE: 24,
+  TXTBSY: 26,
+  NOSPC: 28,
+  PIPE: 32,
+  NOTEMPTY: 39,
+  NAMETOOLONG: 36,
+  LOOP: 40,
+} as const;
+
+const arm = process.arch === "arm64";
+
+/** open(2) flags; O_DIRECTORY and O_NOFOLLOW differ between x86-64 and arm64. */
+export const O = {
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  CREAT: 0o100,
+  EXCL: 0o200,
+  TRUNC: 0o1000,
+  APPEND: 0o2000,
+  NOCTTY: 0o400,
+  NONBLOCK: 0o4000,
+  DIRECTORY: arm ? 0o40000 : 0o200000,
+  NOFOLLOW: arm ? 0o100000 : 0o400000,
+  CLOEXEC: 0o2000000,
+  PATH: 0o10000000,
+} as const;
+
+export const AT_FDCWD = -100;
+const AT_REMOVEDIR = 0x200;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+const X_OK = 1;
+
+/** inotify(7) masks. */
+export const IN = {
+  ATTRIB: 0x4,
+  CLOSE_WRITE: 0x8,
+  MOVED_FROM: 0x40,
+  MOVED_TO: 0x80,
+  CREATE: 0x100,
+  DELETE: 0x200,
+  DELETE_SELF: 0x400,
+  MOVE_SELF: 0x800,
+  Q_OVERFLOW: 0x4000,
+  IGNORED: 0x8000,
+  ONLYDIR: 0x1000000,
+  DONT_FOLLOW: 0x2000000,
+  MASK_ADD: 0x20000000,
+  ISDIR: 0x40000000,
+} as const;
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+const RLIMIT_NOFILE = 7;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const WNOHANG = 1;
+const PR_SET_CHILD_SUBREAPER = 36;
+const SPAWN_SETSIGDEF = 0x04;
+const SPAWN_SETSIGMASK = 0x08;
+const SPAWN_SETSID = 0x80;
+const POLLOUT = 4;
+const SYS_statx = arm ? 291 : 332;
+const SYS_getdents64 = arm ? 61 : 217;
+// Past 402 the numbers of system calls are the same on every architecture.
+const SYS_pidfd_send_signal = 424;
+const SYS_pidfd_open = 434;
+
+/** Signals by name, as `kill -l` has them (x86-64 and arm64 agree). */
+export const SIGNALS = {
+  HUP: 1,
+  INT: 2,
+  QUIT: 3,
+  ILL: 4,
+  TRAP: 5,
+  ABRT: 6,
+  BUS: 7,
+  FPE: 8,
+  KILL: 9,
+  USR1: 10,
+  SEGV: 11,
+  USR2: 12,
+  PIPE: 13,
+  ALRM: 14,
+  TERM: 15,
+  STKFLT: 16,
+  CHLD: 17,
+  CONT: 18,
+  STOP: 19,
+  TSTP: 20,
+  TTIN: 21,
+  TTOU: 22,
+  URG: 23,
+  XCPU: 24,
+  XFSZ: 25,
+  VTALRM: 26,
+  PROF: 27,
+  WINCH: 28,
+  IO: 29,
+  PWR: 30,
+  SYS: 31,
+} as const;
+
+const signalNames = new Map(Object.entries(SIGNALS).map(([name, n]) => [n as number, name]));
+
+/** 15 -> "TERM"; real-time and unknown signals keep their number. */
+export function signalName(signal: number): string {
+  return signalNames.get(signal) ?? String(signal);
+}
+
+/** -2 -> "No such file or directory". */
+export function strerror(code: number): string {
+  return String(c.strerror(Math.abs(code)));
+}
+
+// -------------------------------------------------------------------- files
+
+/** Opens relative to a directory descriptor; close-on-exec always. */
+export function openat(dir: number, path: string, flags: number, mode = 0): number {
+  const fd = result(c.openat(dir, cstr(path), flags | O.CLOEXEC, mode));
+  if (fd === -E.MFILE || fd === -E.NFILE || fd === -E.NOMEM) shortage = true;
+  return fd;
+}
+
+let shortage = false;
+
+/** True if something could not be opened since the last call, for want of descriptors or memory. */
+export function takeShortage(): boolean {
+  const was = shortage;
+  shortage = false;
+  return was;
+}
+
+export function close(fd: number): number {
+  return result(c.close(fd));
+}
+
+export function mkdirat(dir: number, path: string, mode: number): number {
+  return result(c.mkdirat(dir, cstr(path), mode));
+}
+
+export function renameat(dir: number, from: string, toDir: number, to: string): number {
+  return result(c.renameat(dir, cstr(from, 0), toDir, cstr(to, 1)));
+}
+
+export function unlinkat(dir: number, path: string): number {
+  return result(c.unlinkat(dir, cstr(path), 0));
+}
+
+export function rmdirat(dir: number, path: string): number {
+  return result(c.unlinkat(dir, cstr(path), AT_REMOVEDIR));
+}
+
+/** 0 when this process may execute the file that the path leads to. */
+export function executableAt(dir: number, path: string): number {
+  return result(c.faccessat(dir, cstr(path), X_OK, 0));
+}
+
+// statx(2) and getdents64(2) have the same layouts everywhere; node:fs would add 1 ms to the
+// start of every program, and knows no directory descriptors.
+
+/** What a path leads to, or a descriptor stands for. */
+export type FileStat = {
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+  readonly isLink: boolean;
+  readonly isFifo: boolean;
+  readonly isCharacterDevice: boolean;
+  /** Permission bits, sticky and set-id bits. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly links: number;
+  readonly size: number;
+  /** Device and inode: the identity of a file. */
+  readonly dev: number;
+  readonly ino: bigint;
+  /** Last change of the content, in milliseconds since the epoch. */
+  readonly modified: number;
+};
+
+const STATX_BASIC = 0x7ff;
+const statxBuffer = new DataView(new ArrayBuffer(256));
+
+function statx(dir: number, path: string, flags: number): FileStat | number {
+  if (path.length > PATH_MAX) return -E.NAMETOOLONG;
+  const [where, into] = [ptr(cstr(path)), ptr(statxBuffer)];
+  const code = result(c.syscall(SYS_statx, dir, where, flags, STATX_BASIC, into));
+  if (code < 0) return code;
+  const b = statxBuffer;
+  const mode = b.getUint16(0x1c, true);
+  const type = mode & 0o170000;
+  return {
+    isFile: type === 0o100000,
+    isDirectory: type === 0o040000,
+    isLink: type === 0o120000,
+    isFifo: type === 0o010000,
+    isCharacterDevice: type === 0o020000,
+    mode: mode & 0o7777,
+    uid: b.getUint32(0x14, true),
+    links: b.getUint32(0x10, true),
+    size: Number(b.getBigUint64(0x28, true)),
+    dev: b.getUint32(0x88, true) * 2 ** 20 + b.getUint32(0x8c, true),
+    ino: b.getBigUint64(0x20, true),
+    modified: Number(b.getBigInt64(0x70, true)) * 1000 + b.getUint32(0x78, true) / 1e6,
+  };
+}
+
+/** Follows links. */
+export function stat(path: string, dir = AT_FDCWD): FileStat | number {
+  return statx(dir, path, 0);
+}
+
+/** Of a link itself, if it is one. */
+export function lstat(path: string, dir = AT_FDCWD): FileStat | number {
+  return statx(dir, path, AT_SYMLINK_NOFOLLOW);
+}
+
+export function fstat(fd: number): FileStat | number {
+  return statx(fd, "", AT_EMPTY_PATH);
+}
+
+const direntBuffer = Buffer.from(new ArrayBuffer(32_768));
+
+/** The names in an open directory, without . and .. */
+export function namesIn(fd: number): string[] | number {
+  const names: string[] = [];
+  for (;;) {
+    const into = ptr(direntBuffer);
+    const n = result(c.syscall(SYS_getdents64, fd, into, direntBuffer.length, 0, 0));
+    if (n <= 0) return n < 0 ? n : names;
+    // struct linux_dirent64: inode and offset (64 bits each), length (16), type (8), name.
+    for (let at = 0; at < n; at += direntBuffer.readUInt16LE(at + 16)) {
+      const end = direntBuffer.indexOf(0, at + 19);
+      const name = direntBuffer.toString("latin1", at + 19, end);
+      if (name !== "." && name !== "..") names.push(name);
+    }
+  }
+}
+
+/** The names in the directory at a path. */
+export function readDirectory(path: string, dir = AT_FDCWD, flags = 0): string[] | number {
+  const fd = openat(dir, path, O.RDONLY | O.DIRECTORY | flags);
+  if (fd < 0) return fd;
+  const names = namesIn(fd);
+  close(fd);
+  return names;
+}
+
+const linkBuffer = Buffer.from(new ArrayBuffer(PATH_MAX));
+
+export function readLink(path: string): string | number {
+  const n = result(c.readlinkat(AT_FDCWD, cstr(path), linkBuffer, PATH_MAX));
+  return n < 0 ? n : linkBuffer.toString("latin1", 0, n);
+}
+
+const textBuffer = Buffer.from(new ArrayBuffer(READ_LIMIT));
+
+/** One read of up to READ_LIMIT bytes, as characters; or minus the errno. */
+export function readText(fd: number): string | number {
+  const n = result(c.read(fd, textBuffer, READ_LIMIT));
+  return n < 0 ? n : textBuffer.toString("latin1", 0, n);
+}
+
+/** The rest of an open file, as characters; or minus the errno. */
+export function readAll(fd: number): string | number {
+  let text = "";
+  for (;;) {
+    const part = readText(fd);
+    if (typeof part === "number") return part;
+    if (part === "") return text;
+    text += part;
+  }
+}
+
+/** A whole file, as characters; or minus the errno. */
+export function readFile(path: string): string | number {
+  const fd = openat(AT_FDCWD, path, O.RDONLY);
+  if (fd < 0) return fd;
+  const text = readAll(fd);
+  close(fd);
+  return text;
+}
+
+/** One write of (at most) the first READ_LIMIT characters, a byte each; the bytes written. */
+export function writeText(fd: number, text: string): number {
+  const length = textBuffer.write(text, "latin1");
+  return result(c.write(fd, textBuffer, length));
+}
+
+function pollOut(fd: number, milliseconds: number): boolean {
+  return c.poll(new Int32Array([fd, POLLOUT]), 1, milliseconds) > 0;
+}
+
+/** True when a write of up to PIPE_BUF bytes to the descriptor would not block now. */
+export function writable(fd: number): boolean {
+  return pollOut(fd, 0);
+}
+
+/** Waits until the descriptor takes more. */
+export function waitWritable(fd: number): void {
+  pollOut(fd, -1);
+}
+
+/** Takes the exclusive lock of an open file without waiting; -E.AGAIN when another has it. */
+export function lockNow(fd: number): number {
+  return result(c.flock(fd, LOCK_EX | LOCK_NB));
+}
+
+/** True for a terminal. (node:tty would load its streams: 3 ms.) */
+export function isTerminal(fd: number): boolean {
+  return c.isatty(fd) === 1;
+}
+
+export function setCloseOnExec(fd: number, on: boolean): number {
+  return result(c.fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
+
+/** A pipe: its reading and its writing end, both close-on-exec. */
+export function pipe(): { read: number; write: number } | number {
+  const ends = new Int32Array(2);
+  const code = result(c.pipe2(ends, O.CLOEXEC | O.NONBLOCK));
+  return code < 0 ? code : { read: ends[0] ?? -1, write: ends[1] ?? -1 };
+}
+
+// ------------------------------------------------------------------ inotify
+
+/** A close-on-exec, non-blocking inotify instance. */
+export function inotifyInit(): number {
+  return result(c.inotify_init1(O.NONBLOCK | O.CLOEXEC));
+}
+
+export function inotifyAdd(fd: number, path: string, mask: number): number {
+  return result(c.inotify_add_watch(fd, cstr(path), mask));
+}
+
+export function inotifyRemove(fd: number, watch: number): number {
+  return result(c.inotify_rm_watch(fd, watch));
+}
+
+// ---------------------------------------------------------------- processes
+
+export function kill(pid: number, signal: number): number {
+  return result(c.kill(pid, signal));
+}
+
+/** A descriptor that stands for the process; it becomes readable when that one ends. */
+export function pidfdOpen(pid: number): number {
+  return result(c.syscall(SYS_pidfd_open, pid, O.NONBLOCK, 0, 0, 0));
+}
+
+/** Signals exactly the process that the descriptor stands for, never a successor of its pid. */
+export function pidfdKill(pidfd: number, signal: number): number {
+  return result(c.syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0, 0));
+}
+
+/** The session of a process (0: our own). */
+export function getsid(pid: number): number {
+  return result(c.getsid(pid));
+}
+
+/** How a process ended: exactly one of the two is set. */
+export type WaitStatus = { readonly code: number | null; readonly signal: number | null };
+
+const waitBuffer = new Int32Array(new ArrayBuffer(4));
+
+/** Reaps one ended child, if there is one: its pid and how it ended. */
+export function reap(): { pid: number; status: WaitStatus } | null {
+  const pid = c.waitpid(-1, waitBuffer, WNOHANG);
+  if (pid <= 0) return null;
+  const raw = waitBuffer[0] ?? 0;
+  const signal = raw & 0x7f;
+  return {
+    pid,
+    status: signal ? { code: null, signal } : { code: (raw >> 8) & 0xff, signal: null },
+  };
+}
+
+/** Orphans below us become our children (prctl(2)), so that they can be reaped. */
+export function becomeSubreaper(): number {
+  return result(c.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+}
+
+const SIG_BLOCK = 0;
+const SIG_SETMASK = 2;
+
+/** Holds back signals until unblockSignals(), or for the program that we become. */
+export function blockSignals(signals: readonly number[]): void {
+  const set = new Uint8Array(128);
+  for (const s of signals) set[(s - 1) >> 3] = (set[(s - 1) >> 3] ?? 0) | (1 << ((s - 1) & 7));
+  c.pthread_sigmask(SIG_BLOCK, set, null);
+}
+
+export function unblockSignals(): void {
+  c.pthread_sigmask(SIG_SETMASK, new Uint8Array(128), null);
+}
+
+/** Gives a signal its default action again, in place of what the runtime installed. */
+export function defaultSignal(signal: number): void {
+  c.signal(signal, 0);
+}
+
+/** A NULL-terminated char*[] as C wants it: arguments, or an environment. */
+export class Strings {
+  readonly pointers: BigUint64Array;
+  private readonly bytes: Buffer;
+  private readonly count: number;
+  private readonly used: number;
+
+  /** With room (in bytes) for one more string, which setLast() may change again and again. */
+  constructor(strings: readonly string[], room = 0) {
+    const joined = strings.map((s) => `${s}\0`).join("");
+    // An ArrayBuffer of its own stays where it is: C is given its address.
+    this.bytes = Buffer.from(new ArrayBuffer(joined.length + room + 1));
+    this.bytes.write(joined, "latin1");
+    this.count = strings.length;
+    this.used = joined.length;
+    this.pointers = new BigUint64Array(new ArrayBuffer(8 * (strings.length + 2)));
+    let at = ptr(this.bytes) as number;
+    for (const [i, s] of strings.entries()) {
+      this.pointers[i] = BigInt(at);
+      at += s.length + 1;
+    }
+  }
+
+  /** Puts a string after the given ones, in place of an earlier one; false without room for it. */
+  setLast(string: string): boolean {
+    const end = this.used + string.length;
+    if (end >= this.bytes.length) return false;
+    this.bytes.write(string, this.used, "latin1");
+    this.bytes[end] = 0;
+    this.pointers[this.count] = BigInt(ptr(this.bytes) + this.used);
+    return true;
+  }
+}
+
+/** Becomes another program; returns only when that failed. */
+export function execve(path: string, argv: readonly string[], env: readonly string[]): number {
+  const args = new Strings(argv);
+  const vars = new Strings(env);
+  return result(c.execve(cstr(path), args.pointers, vars.pointers));
+}
+
+export type SpawnRequest = {
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: Strings;
+  /** Our descriptor for each of the child's, by the child's number; others are inherited 0-2. */
+  readonly fds: readonly (readonly [from: number, to: number])[];
+  readonly cwd?: string;
+  /** The limits on open descriptors and the umask that the child gets, not necessarily ours. */
+  readonly limits: Limits;
+  readonly umask: number;
+};
+
+// The attributes never change: a session of its own, all signals at default and unblocked.
+let spawnAttributes: Uint8Array | null = null;
+
+function attributes(): Uint8Array {
+  if (spawnAttributes) return spawnAttributes;
+  // Larger than either libc's posix_spawnattr_t (336) and sigset_t (128).
+  const attr = new Uint8Array(new ArrayBuffer(512));
+  // Not by sigfillset: that leaves out two that glibc uses, and they would be ignored.
+  const all = new Uint8Array(new ArrayBuffer(128)).fill(0xff);
+  const none = new Uint8Array(new ArrayBuffer(128));
+  c.posix_spawnattr_init(attr);
+  c.posix_spawnattr_setsigdefault(attr, all);
+  c.posix_spawnattr_setsigmask(attr, none);
+  c.posix_spawnattr_setflags(attr, SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | SPAWN_SETSID);
+  spawnAttributes = attr;
+  return attr;
+}
+
+const spawnedPid = new Int32Array(new ArrayBuffer(4));
+// Larger than either libc's posix_spawn_file_actions_t (80).
+const fileActions = new Uint8Array(new ArrayBuffer(256));
+
+/**
+ * Starts a program in a session of its own, with every signal at default and unblocked.
+ * Returns its pid once the program itself runs, or minus the errno of the step that failed
+ * (execve's included). A file without #! is given to /bin/sh, as execvp(3) does.
+ */
+export function spawn(request: SpawnRequest): number {
+  // Both are inherited, and posix_spawn has no attribute for them: ours are theirs for a moment.
+  const limits = getFileLimits();
+  const umask = process.umask(request.umask);
+  setFileLimits(request.limits);
+  let code = spawnOnce(request.path, request.argv, request);
+  if (code === -E.NOEXEC) {
+    code = spawnOnce("/bin/sh", ["/bin/sh", request.path, ...request.argv.slice(1)], request);
+  }
+  setFileLimits(limits);
+  process.umask(umask);
+  return code;
+}
+
+function spawnOnce(path: string, argv: readonly string[], request: SpawnRequest): number {
+  const args = new Strings(argv);
+  const attr = attributes();
+  c.posix_spawn_file_actions_init(fileActions);
+  if (request.cwd !== undefined) {
+    c.posix_spawn_file_actions_addchdir_np(fileActions, cstr(request.cwd));
+  }
+  for (const [from, to] of request.fds) c.posix_spawn_file_actions_adddup2(fileActions, from, to);
+  const code = c.posix_spawn(
+    spawnedPid,
+    cstr(path),
+    fileActions,
+    attr,
+    args.pointers,
+    request.env.pointers,
+  );
+  c.posix_spawn_file_actions_destroy(fileActions);
+  return code === 0 ? (spawnedPid[0] ?? 0) : -code;
+}
+
+/** The limits on open descriptors, in descriptors; Infinity for "unlimited". */
+export type Limits = { readonly soft: number; readonly hard: number };
+
+const limitBuffer = new BigUint64Array(new ArrayBuffer(16));
+const RLIM_INFINITY = 0xffffffffffffffffn;
+
+export function getFileLimits(): Limits {
+  c.getrlimit(RLIMIT_NOFILE, limitBuffer);
+  const [soft = 0n, hard = 0n] = limitBuffer;
+  const number = (n: bigint) => (n === RLIM_INFINITY ? Number.POSITIVE_INFINITY : Number(n));
+  return { soft: number(soft), hard: number(hard) };
+}
+
+export function setFileLimits(limits: Limits): number {
+  const raw = (n: number) => (Number.isFinite(n) ? BigInt(n) : RLIM_INFINITY);
+  limitBuffer[0] = raw(limits.soft);
+  limitBuffer[1] = raw(limits.hard);
+  return result(c.setrlimit(RLIMIT_NOFILE, limitBuffer));
+}

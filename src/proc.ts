@@ -1,0 +1,100 @@
+/** What /proc tells of a process. Everything is null when the process is gone. */
+import { parseCount } from "./bytes.ts";
+import * as libc from "./libc.ts";
+
+/** USER_HZ: what /proc counts in, the same on every Linux that we build for. */
+const TICKS_PER_SECOND = 100;
+
+export type ProcStat = {
+  readonly pid: number;
+  /** proc(5): R running, S sleeping, Z zombie, ... */
+  readonly state: string;
+  readonly ppid: number;
+  readonly session: number;
+  /** Start time in clock ticks since boot: with the pid, the identity of a process. */
+  readonly started: number;
+  /** A thread of the kernel: nobody can signal it. */
+  readonly kernel: boolean;
+};
+
+const PF_KTHREAD = 0x200000;
+
+/** Fields 3, 4, 6, 9 and 22 of /proc/PID/stat (proc(5)). */
+export function readStat(pid: number): ProcStat | null {
+  const text = read(`/proc/${pid}/stat`);
+  if (text === null) return null;
+  // The name in parentheses may itself hold blanks and parentheses: count from the last one.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return {
+    pid,
+    state: fields[0] ?? "?",
+    ppid: Number(fields[1]),
+    session: Number(fields[3]),
+    started: Number(fields[19]),
+    kernel: (Number(fields[6]) & PF_KTHREAD) !== 0,
+  };
+}
+
+/** Every process of this pid namespace. */
+export function allStats(): ProcStat[] {
+  const names = libc.readDirectory("/proc");
+  return (typeof names === "number" ? [] : names)
+    .map(parseCount)
+    .map((pid) => (pid === null ? null : readStat(pid)))
+    .filter((stat) => stat !== null);
+}
+
+/** True while that very process lives (a zombie does not). */
+export function isAlive(pid: number, started: number): boolean {
+  const stat = readStat(pid);
+  return stat !== null && stat.started === started && stat.state !== "Z" && stat.state !== "X";
+}
+
+/** How long ago a start time (ProcStat) was, in milliseconds. */
+export function ageOf(started: number): number {
+  const uptime = Number(read("/proc/uptime")?.split(" ")[0] ?? 0);
+  return Math.max(0, uptime * 1000 - started * (1000 / TICKS_PER_SECOND));
+}
+
+/** The environment that a process was started with, NAME=VALUE each. */
+export function readEnviron(pid: number): string[] | null {
+  return read(`/proc/${pid}/environ`)?.split("\0") ?? null;
+}
+
+/** Differs after every boot. */
+export function bootId(): string {
+  return read("/proc/sys/kernel/random/boot_id")?.trim() ?? "none";
+}
+
+/** Differs between containers: a pid means something only within one of these. */
+export function pidNamespace(): string {
+  const link = libc.readLink("/proc/self/ns/pid");
+  return typeof link === "string" ? link.replace(/\D/g, "") : "none";
+}
+
+/** The soft and hard limit on open descriptors of another process, from /proc/PID/limits. */
+export function readFileLimits(pid: number): { soft: number; hard: number } | null {
+  const found = read(`/proc/${pid}/limits`)?.match(/^Max open files\s+(\S+)\s+(\S+)/m);
+  if (!found) return null;
+  const number = (s: string) => (s === "unlimited" ? Number.POSITIVE_INFINITY : Number(s));
+  return { soft: number(found[1] ?? ""), hard: number(found[2] ?? "") };
+}
+
+/** Given up to read /proc when all descriptors are in use: "dead" would be the wrong answer. */
+let spare = -1;
+
+/** null: the process is gone (its files then cannot be opened, or fail with ESRCH, or are empty). */
+function read(path: string): string | null {
+  let text = libc.readFile(path);
+  if (text === -libc.E.MFILE && spare >= 0) {
+    libc.close(spare);
+    text = libc.readFile(path);
+    keepSpare();
+  }
+  return typeof text === "string" && text !== "" ? text : null;
+}
+
+/** Keeps a descriptor back, so that this module works when there is no other. */
+export function keepSpare(): void {
+  spare = libc.openat(libc.AT_FDCWD, "/", libc.O.PATH);
+}

@@ -1,0 +1,596 @@
+/**
+ * The file protocol: the only code that knows a path in RUNDIR (sysmgr(7) tells it to people).
+ *
+ * Everything is opened relative to one descriptor of RUNDIR, without following links; only
+ * regular files are read, and no more than READ_LIMIT bytes. The directories on the way
+ * belong to sysmgr's user; only what is inside NAME/control may be somebody else's.
+ * Calls return what libc.ts returns: a value >= 0, or minus the errno.
+ */
+import { MARKER_GRACE } from "../config.ts";
+import { parseCount } from "./bytes.ts";
+import * as libc from "./libc.ts";
+import { E, IN, O } from "./libc.ts";
+import * as proc from "./proc.ts";
+import {
+  formatStatus,
+  formatWaiter,
+  type Marker,
+  type ProcessId,
+  parseMarker,
+  parseStatus,
+  parseWaiter,
+  type Status,
+  type Waiter,
+} from "./status.ts";
+import type { Watch, Watcher } from "./watch.ts";
+
+/** What NAME/control understands. */
+export const COMMANDS = [
+  "up",
+  "down",
+  "once",
+  "restart",
+  "term",
+  "cont",
+  "pause",
+  "hup",
+  "alarm",
+  "int",
+  "quit",
+  "usr1",
+  "usr2",
+  "kill",
+] as const;
+export type Command = (typeof COMMANDS)[number];
+
+/** What .control understands: the supervisor's own drop box. */
+export const SUPERVISOR_COMMANDS = ["scan", "shutdown", "upgrade"] as const;
+export type SupervisorCommand = (typeof SUPERVISOR_COMMANDS)[number];
+
+/** The name under which the supervisor's own drop box is addressed. */
+export const SUPERVISOR = "";
+
+/** A command from a drop box, and what its file held. */
+export type Order<Name extends string> = { readonly command: Name; readonly content: string };
+export type Taken<Name extends string> = {
+  readonly orders: readonly Order<Name>[];
+  readonly strangers: readonly string[];
+  /** Something was left for later: its content may still be on the way. */
+  readonly early: boolean;
+};
+
+/**
+ * What happened to a service, or to the supervisor itself (SUPERVISOR): its stop marker was
+ * completed or went away; look at the drop box, at who waits; a file is being written (it is
+ * closed soon, or was linked in and needs no closing); or a directory is gone.
+ */
+export type OnEvent = (
+  what: "marked" | "unmarked" | "command" | "unfinished" | "waiting" | "lost",
+  name: string,
+) => void;
+
+const CHANGED = IN.CREATE | IN.CLOSE_WRITE | IN.MOVED_TO;
+const GONE = IN.MOVED_FROM | IN.DELETE;
+const SELF = IN.DELETE_SELF | IN.MOVE_SELF;
+const LOST = SELF | IN.IGNORED;
+
+const OWN_FILES = [".lock", "pid", ".control"];
+
+/** A stop marker; `fresh`: empty, and its content may still be on the way. */
+export type FoundMarker = Marker & { readonly fresh: boolean; readonly inode: bigint };
+
+/** Errors that say nothing of the file. */
+const CANNOT_TELL: readonly number[] = [E.MFILE, E.NFILE, E.NOMEM, E.INTR];
+
+const STAGED = ".new";
+
+/** A service is named by its entry: any bytes but a leading dot; `pid` is the supervisor's. */
+export function isServiceName(name: string): boolean {
+  return name !== "" && !name.startsWith(".") && !name.includes("/") && name !== "pid";
+}
+
+export class RunDir {
+  private constructor(
+    readonly path: string,
+    private readonly fd: number,
+  ) {}
+
+  static open(path: string): RunDir | number {
+    const fd = libc.openat(libc.AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
+    return fd < 0 ? fd : new RunDir(path, fd);
+  }
+
+  /** Opens it, after making it and what leads to it. */
+  static make(path: string): RunDir | number {
+    for (let end = path.indexOf("/", 1); end > 0; end = path.indexOf("/", end + 1)) {
+      libc.mkdirat(libc.AT_FDCWD, path.slice(0, end), 0o755);
+    }
+    const made = libc.mkdirat(libc.AT_FDCWD, path, 0o755);
+    const opened = RunDir.open(path);
+    return opened === -E.NOENT && made < 0 ? made : opened;
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+
+  /** False once the path leads elsewhere, or nowhere: RUNDIR was removed or moved. */
+  isCurrent(): boolean {
+    return sameFile(libc.stat(this.path), libc.fstat(this.fd));
+  }
+
+  /** Why this directory must not be trusted by its user, or null: others could write in it. */
+  weakness(): string | null {
+    const stat = libc.fstat(this.fd);
+    if (typeof stat === "number") return libc.strerror(stat);
+    if (stat.uid !== process.geteuid?.()) return `it belongs to uid ${stat.uid}`;
+    return stat.mode & 0o022 ? "others may write in it" : null;
+  }
+
+  // ------------------------------------------------------------- supervisor
+
+  /**
+   * Takes the lock that makes us the only supervisor here, or goes on with the one that a
+   * predecessor left open. Returns the descriptor that holds it; -E.AGAIN: another one has it.
+   */
+  lock(inherited = -1): number {
+    if (this.isLock(inherited) && libc.lockNow(inherited) >= 0) return inherited;
+    for (;;) {
+      const fd = libc.openat(this.fd, ".lock", O.RDWR | O.CREAT | O.NOFOLLOW, 0o600);
+      if (fd < 0) return fd;
+      const taken = libc.lockNow(fd);
+      if (taken >= 0 && this.isLock(fd)) return fd;
+      libc.close(fd);
+      // Its last holder may have removed the file that we locked: then try the new one.
+      if (taken < 0) return taken;
+    }
+  }
+
+  /** True while that descriptor is the lock: not once the file was removed. */
+  isLock(fd: number): boolean {
+    return sameFile(libc.fstat(fd), libc.lstat(".lock", this.fd));
+  }
+
+  /** Changes with every supervisor that begins here, even under the same pid. */
+  supervisorMark(): string {
+    const stat = libc.lstat("pid", this.fd);
+    return typeof stat === "number" ? "" : `${stat.ino} ${stat.modified}`;
+  }
+
+  writeSupervisorPid(): number {
+    this.makeDirectory(".control");
+    return this.replace("pid", `${process.pid}\n`);
+  }
+
+  /** False when the supervisor's own files were removed from under it. */
+  hasSupervisorFiles(): boolean {
+    return this.exists("pid") && this.exists(controlDir(SUPERVISOR));
+  }
+
+  /** The pid of the sysmgr that works on this RUNDIR; null when none does. */
+  supervisor(): number | null {
+    const text = this.read("pid");
+    const pid = typeof text === "string" ? parseCount(text.trim()) : null;
+    if (pid === null || pid < 1 || pid >= 2 ** 31) return null;
+    const gone = libc.kill(pid, 0) === -E.SRCH || proc.readStat(pid)?.state === "Z";
+    return gone ? null : pid;
+  }
+
+  /** Removes everything but the lock: what a boot leaves behind is of no use to the next. */
+  empty(): void {
+    for (const name of this.list(".")) if (name !== ".lock") this.removeTree(name);
+  }
+
+  /** The last act of a supervisor. */
+  unlock(): void {
+    libc.unlinkat(this.fd, ".lock");
+  }
+
+  // --------------------------------------------------------------- services
+
+  /** Every service that RUNDIR knows of. */
+  services(): string[] {
+    return this.list(".").filter(isServiceName);
+  }
+
+  /**
+   * Makes NAME/ and NAME/control/, in place of anything there that is no directory.
+   * -E.EXIST: NAME/ was there already.
+   */
+  makeService(name: string): number {
+    const made = this.makeDirectory(name);
+    if (made < 0 && made !== -E.EXIST) return made;
+    const control = this.makeDirectory(`${name}/control`);
+    return control < 0 && control !== -E.EXIST ? control : made;
+  }
+
+  /** False when its directory, or the status in it, was removed from under us. */
+  hasStatus(name: string): boolean {
+    return this.exists(`${name}/status`);
+  }
+
+  /** False when something that it must have was removed. */
+  isWhole(name: string): boolean {
+    return this.hasStatus(name) && this.exists(controlDir(name));
+  }
+
+  removeService(name: string): void {
+    this.removeTree(name);
+  }
+
+  /** Removes what is known of a service; its stop marker stays. */
+  forgetService(name: string): void {
+    for (const file of this.list(name)) {
+      if (file !== "lock") this.removeTree(`${name}/${file}`);
+    }
+    libc.rmdirat(this.fd, name);
+  }
+
+  /** What to give inotify for a service's directory. */
+  watchPath(name: string): string {
+    return `/proc/self/fd/${this.fd}/${name}`;
+  }
+
+  /** Tells of RUNDIR's removal and of commands for the supervisor. */
+  watch(watcher: Watcher, on: OnEvent): (Watch | number)[] {
+    this.on = on;
+    return [
+      watcher.add(this.watchPath("."), SELF | IN.DELETE, (mask, file) => {
+        if (mask & LOST || OWN_FILES.includes(file)) on("lost", SUPERVISOR);
+      }),
+      watcher.add(this.watchPath(controlDir(SUPERVISOR)), CHANGED, this.onControl, SUPERVISOR),
+    ];
+  }
+
+  /** Tells the same listener of what concerns a service. */
+  watchService(watcher: Watcher, name: string): (Watch | number)[] {
+    return [
+      watcher.add(this.watchPath(name), CHANGED | GONE | SELF, this.onService, name),
+      watcher.add(this.watchPath(controlDir(name)), CHANGED, this.onControl, name),
+    ];
+  }
+
+  private on: OnEvent = () => {};
+
+  private readonly onService = (mask: number, file: string, name: string): void => {
+    if (file === "" && mask & LOST) this.on("lost", name);
+    else if (file === "waiting") this.on("waiting", name);
+    else if (file === "lock" && mask & GONE) this.on("unmarked", name);
+    else if (file === "lock") {
+      this.on(this.isBeingWritten(mask, `${name}/lock`) ? "unfinished" : "marked", name);
+    }
+  };
+
+  /** Files in the supervisor's drop box, where content counts, that are known to be complete. */
+  private readonly closed = new Set<string>();
+
+  private readonly onControl = (mask: number, file: string, name: string): void => {
+    const unfinished = this.isBeingWritten(mask, `${controlDir(name)}/${file}`);
+    if (name === SUPERVISOR && !unfinished) this.closed.add(file);
+    this.on(mask & LOST ? "lost" : unfinished ? "unfinished" : "command", name);
+  };
+
+  /**
+   * Whatever stands at NAME/lock stops the service; only a regular file's content counts. null:
+   * the kernel could not tell.
+   */
+  marker(name: string): FoundMarker | null {
+    const path = `${name}/lock`;
+    const fd = libc.openat(this.fd, path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+    if (fd === -E.NOENT || fd === -E.NOTDIR)
+      return { ...parseMarker(null), fresh: false, inode: 0n };
+    if (CANNOT_TELL.includes(-fd)) return null;
+    const stat = fd < 0 ? fd : libc.fstat(fd);
+    const isFile = typeof stat !== "number" && stat.isFile;
+    const text = isFile ? libc.readText(fd) : "";
+    if (fd >= 0) libc.close(fd);
+    const fresh = isFile && text === "" && isYoung(stat);
+    const inode = typeof stat === "number" ? 0n : stat.ino;
+    return { ...parseMarker(typeof text === "string" ? text : ""), fresh, inode };
+  }
+
+  /** Writes the stop marker, or removes it (null). */
+  setMarker(name: string, content: string | null): number {
+    const path = `${name}/lock`;
+    if (content !== null) return this.replace(path, content);
+    const code = libc.unlinkat(this.fd, path);
+    return code === -E.ISDIR ? this.removeTree(path) : code;
+  }
+
+  status(name: string): Status | null {
+    const text = this.read(`${name}/status`);
+    return typeof text === "string" ? parseStatus(text) : null;
+  }
+
+  /** The same, but only from a file that this user wrote: what adoption may rest on. */
+  ownStatus(name: string): Status | null {
+    const text = this.read(`${name}/status`, process.geteuid?.());
+    return typeof text === "string" ? parseStatus(text) : null;
+  }
+
+  writeStatus(name: string, status: Status): number {
+    return this.replace(`${name}/status`, formatStatus(status));
+  }
+
+  /** NAME/pid is for people; we never read it. */
+  writePid(name: string, pid: number | null): number {
+    const path = `${name}/pid`;
+    return pid === null ? libc.unlinkat(this.fd, path) : this.replace(path, `${pid}\n`);
+  }
+
+  // --------------------------------------------------------------- drop box
+
+  /**
+   * Takes the commands out of a drop box, oldest first: each file `x` is renamed to `.x`,
+   * to be removed by finish() once it was acted on. A leftover `.x` of a predecessor counts.
+   * Strangers are files that are no command; they stay where they are.
+   */
+  take<Name extends string>(name: string, known: readonly Name[]): Taken<Name> {
+    const box = controlDir(name);
+    const taken = new Map<Name, Order<Name> & { time: number }>();
+    const strangers: string[] = [];
+    let early = false;
+    for (const file of this.list(box).sort().reverse()) {
+      const command = known.find((k) => k === file || `.${k}` === file);
+      const time = command === undefined ? null : this.modified(`${box}/${file}`);
+      if (command === undefined || time === null) {
+        if (!file.startsWith(".")) strangers.push(file);
+        continue;
+      }
+      // A leftover comes after a new one of the same name (".x" sorts before "x"), which
+      // has replaced it: one order for both.
+      if (taken.has(command)) continue;
+      if (command === "shutdown" && !this.closed.delete(file) && this.isFresh(`${box}/${file}`)) {
+        early = true;
+        continue;
+      }
+      const mine = `${box}/.${command}`;
+      if (file === command && this.renameOver(`${box}/${file}`, mine) < 0) continue;
+      const content = this.read(mine);
+      const text = typeof content === "string" ? content.trim() : "";
+      taken.set(command, { command, content: text, time });
+    }
+    return { orders: [...taken.values()].sort((a, b) => a.time - b.time), strangers, early };
+  }
+
+  /** Answers a command: its file goes away. */
+  finish(name: string, command: string): void {
+    libc.unlinkat(this.fd, `${controlDir(name)}/.${command}`);
+  }
+
+  /** The path of a command, for messages. */
+  requestPath(name: string, command: Command | SupervisorCommand): string {
+    return `${this.path}/${controlDir(name)}/${command}`;
+  }
+
+  /** Puts a command into a drop box; a number is minus the errno. */
+  request(name: string, command: Command | SupervisorCommand, content = ""): Request | number {
+    const path = `${controlDir(name)}/${command}`;
+    for (;;) {
+      const fd = libc.openat(this.fd, path, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o644);
+      if (fd >= 0) {
+        if (content !== "") libc.writeText(fd, content);
+        // Hold the file without having it open for writing: it is acted on when it is closed.
+        const held = libc.openat(libc.AT_FDCWD, `/proc/self/fd/${fd}`, O.PATH);
+        libc.close(fd);
+        return held < 0 ? held : new Request(held);
+      }
+      if (fd !== -E.EXIST) return fd;
+      // Somebody asked for the same and it was not acted on yet: its answer is ours.
+      const theirs = libc.openat(this.fd, path, O.PATH | O.NOFOLLOW);
+      if (theirs >= 0) return new Request(theirs);
+      if (theirs !== -E.NOENT) return theirs;
+    }
+  }
+
+  // ----------------------------------------------------------- dependencies
+
+  /** The calls of sysmgr-depends that run in a service now. */
+  waiters(name: string): Waiter[] {
+    return this.list(`${name}/waiting`)
+      .map((file) => this.read(`${name}/waiting/${file}`, undefined, libc.readAll))
+      .map((text) => (typeof text === "string" ? parseWaiter(text) : null))
+      .filter((w) => w !== null)
+      .filter((w) => proc.isAlive(w.process.pid, w.process.started));
+  }
+
+  /** Says that a process waits in a service, and for what. */
+  writeWaiter(name: string, waiter: Waiter): number {
+    const { pid } = waiter.process;
+    const [path, staged] = [`${name}/waiting/${pid}`, `${name}/waiting/.${pid}`];
+    let code = 0;
+    do {
+      // Another call may remove the empty directory before our file is in it.
+      const made = this.makeDirectory(`${name}/waiting`);
+      if (made < 0 && made !== -E.EXIST) return made;
+      code = this.replace(path, formatWaiter(waiter), staged);
+    } while (code === -E.NOENT);
+    return code;
+  }
+
+  /** Says that a service asked for others in this life. */
+  addDepends(name: string, services: readonly string[]): void {
+    this.makeDirectory(`${name}/depends`);
+    const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW;
+    for (const service of services) {
+      const fd = libc.openat(this.fd, `${name}/depends/${service}`, flags, 0o644);
+      if (fd >= 0) libc.close(fd);
+    }
+  }
+
+  /** Says that it waits no more; the directory goes with the last one. */
+  removeWaiter(name: string, pid: number): void {
+    libc.unlinkat(this.fd, `${name}/waiting/${pid}`);
+    libc.rmdirat(this.fd, `${name}/waiting`);
+  }
+
+  /** The services that a service asked for in this life. */
+  depends(name: string): string[] {
+    return this.list(`${name}/depends`);
+  }
+
+  /** A new life begins: what the last one asked for is past. True if it had asked. */
+  clearDepends(name: string): boolean {
+    this.removeTree(`${name}/waiting`);
+    return this.removeTree(`${name}/depends`) === 0;
+  }
+
+  // ------------------------------------------------------------------ files
+
+  /** Only sysmgr's user writes what is read as a whole; the limit is for what others may write. */
+  private read(path: string, owner?: number, reader = libc.readText): string | number {
+    const fd = libc.openat(this.fd, path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+    if (fd < 0) return fd;
+    const stat = libc.fstat(fd);
+    const wanted =
+      typeof stat !== "number" && stat.isFile && (owner === undefined || stat.uid === owner);
+    const text = wanted ? reader(fd) : -E.INVAL;
+    libc.close(fd);
+    return text;
+  }
+
+  /** Replaces a file by rename, so that a reader sees the old or the new one, never half. */
+  private replace(path: string, text: string, staged = STAGED): number {
+    const flags = O.WRONLY | O.CREAT | O.TRUNC | O.NOFOLLOW | O.NONBLOCK;
+    let fd = libc.openat(this.fd, staged, flags, 0o644);
+    if (isInTheWay(fd)) {
+      this.removeTree(staged);
+      fd = libc.openat(this.fd, staged, flags, 0o644);
+    }
+    if (fd < 0) return fd;
+    let code = 0;
+    for (let at = 0; code >= 0 && at < text.length; at += code) {
+      code = libc.writeText(fd, at === 0 ? text : text.slice(at));
+      if (code === 0) code = -E.NOSPC;
+    }
+    libc.close(fd);
+    return code < 0 ? code : this.renameOver(staged, path);
+  }
+
+  /** Renames, in place of whatever stands there. */
+  private renameOver(from: string, to: string): number {
+    const code = libc.renameat(this.fd, from, this.fd, to);
+    if (!isInTheWay(code)) return code;
+    this.removeTree(to);
+    return libc.renameat(this.fd, from, this.fd, to);
+  }
+
+  /**
+   * A file that was only made is acted on when it is closed. A link or a directory is complete
+   * as soon as it is there.
+   */
+  private isBeingWritten(mask: number, path: string): boolean {
+    if (mask !== IN.CREATE) return false;
+    const stat = libc.lstat(path, this.fd);
+    return typeof stat !== "number" && stat.isFile && stat.links === 1;
+  }
+
+  private list(path: string): string[] {
+    const names = libc.readDirectory(path, this.fd, O.NOFOLLOW);
+    return typeof names === "number" ? [] : names;
+  }
+
+  private isFresh(path: string): boolean {
+    const stat = libc.lstat(path, this.fd);
+    return typeof stat !== "number" && stat.isFile && stat.size === 0 && isYoung(stat);
+  }
+
+  private exists(path: string): boolean {
+    return typeof libc.lstat(path, this.fd) !== "number";
+  }
+
+  private makeDirectory(path: string): number {
+    const code = libc.mkdirat(this.fd, path, 0o755);
+    if (code !== -E.EXIST) return code;
+    const stat = libc.lstat(path, this.fd);
+    if (typeof stat !== "number" && stat.isDirectory) return code;
+    libc.unlinkat(this.fd, path);
+    return libc.mkdirat(this.fd, path, 0o755);
+  }
+
+  /** When a regular file was last changed; null for anything else. */
+  private modified(path: string): number | null {
+    const stat = libc.lstat(path, this.fd);
+    return typeof stat !== "number" && stat.isFile ? stat.modified : null;
+  }
+
+  /** Removes what stands at a path, following no link, however its owner moves it about. */
+  private removeTree(path: string): number {
+    const todo = [path];
+    let first: number | null = null;
+    for (const name of todo) {
+      const code = this.removeAt(this.fd, name, 0, todo);
+      first ??= code;
+    }
+    return first ?? 0;
+  }
+
+  /**
+   * One descriptor is open per level; what lies deeper than DEPTH (somebody's mischief) is moved
+   * up and removed later.
+   */
+  private removeAt(dir: number, name: string, depth: number, later: string[]): number {
+    const code = libc.unlinkat(dir, name);
+    if (code !== -E.ISDIR) return code;
+    if (depth === DEPTH) {
+      const moved = `.removed${later.length}`;
+      const done = libc.renameat(dir, name, this.fd, moved);
+      if (done >= 0) later.push(moved);
+      return done;
+    }
+    const fd = libc.openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    if (fd < 0) return fd;
+    const names = libc.namesIn(fd);
+    for (const inner of typeof names === "number" ? [] : names) {
+      this.removeAt(fd, inner, depth + 1, later);
+    }
+    libc.close(fd);
+    return libc.rmdirat(dir, name);
+  }
+}
+
+/** A command in a drop box. It is answered when its file has no name any more. */
+export class Request {
+  constructor(private readonly fd: number) {}
+
+  /** What to give inotify to be woken by the answer. */
+  get watchPath(): string {
+    return `/proc/self/fd/${this.fd}`;
+  }
+
+  isAnswered(): boolean {
+    const stat = libc.fstat(this.fd);
+    return typeof stat === "number" || stat.links === 0;
+  }
+
+  close(): void {
+    libc.close(this.fd);
+  }
+}
+
+/** Levels of directories that removal opens at once. */
+const DEPTH = 32;
+
+/** Something that is no file stands where a file is to be. */
+function isInTheWay(code: number): boolean {
+  const ways: readonly number[] = [E.ISDIR, E.LOOP, E.NXIO, E.NOTEMPTY, E.EXIST];
+  return ways.includes(-code);
+}
+
+function isYoung(stat: libc.FileStat): boolean {
+  return Math.abs(Date.now() - stat.modified) < MARKER_GRACE;
+}
+
+function controlDir(name: string): string {
+  return name === SUPERVISOR ? ".control" : `${name}/control`;
+}
+
+function sameFile(a: libc.FileStat | number, b: libc.FileStat | number): boolean {
+  if (typeof a === "number" || typeof b === "number") return false;
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+/** This very process, as others may know it. */
+export function ownProcess(): ProcessId {
+  return { pid: process.pid, started: proc.readStat(process.pid)?.started ?? 0 };
+}

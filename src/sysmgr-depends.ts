@@ -1,0 +1,198 @@
+/** sysmgr-depends(1): lets a run script wait until the services that it needs are up. */
+import { APPEAR_TIME, RUNDIR, SYSDIR } from "../config.ts";
+import { Alarm } from "./alarm.ts";
+import { basename, escapeBytes, getenv } from "./bytes.ts";
+import { answeredHelp, complain, Failure, parseOptions, parseSeconds, UsageError } from "./cli.ts";
+import { directories } from "./directories.ts";
+import * as libc from "./libc.ts";
+import { isServiceName, ownProcess, RunDir } from "./rundir.ts";
+import type { Status } from "./status.ts";
+import { SysDir } from "./sysdir.ts";
+import { formatAge } from "./transition.ts";
+
+export const usage = `usage: sysmgr-depends [-hV] [-d SYSDIR] [-r RUNDIR] [-t SECONDS] [-f] SERVICE...
+
+Wait until every SERVICE is up.
+
+  -d SYSDIR    directory of services (environment SYSDIR; ${SYSDIR})
+  -r RUNDIR    directory of state (environment RUNDIR; ${RUNDIR})
+  -f           wait until it has run and exited with 0
+  -t SECONDS   give up after this long (for ever)
+  -h, --help   print this
+  -V           print the version
+
+Exit status: 0 all are up; 1 no such service, a cycle, or the time is over; 2 wrong usage.
+`;
+
+export async function main(args: string[]): Promise<number> {
+  const options = parseOptions(args, {
+    boolean: ["h", "V", "f"],
+    string: ["d", "r", "t"],
+    alias: { h: "help", V: "version", d: "sysdir", r: "rundir", t: "timeout" },
+  });
+  if (answeredHelp(options, usage)) return 0;
+  if (options.operands.length === 0) throw new UsageError("a service is needed");
+  const limit = options.value("t");
+  const timeout = limit === undefined ? Number.POSITIVE_INFINITY : parseSeconds(limit, "-t");
+
+  const { sysdir, rundir: path } = directories(options);
+  const rundir = RunDir.open(path);
+  if (typeof rundir === "number")
+    throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
+  const source = new SysDir(sysdir);
+  const services = options.operands.map(basename);
+  for (const name of services) {
+    const exists = isServiceName(name) && (rundir.hasStatus(name) || source.has(name));
+    if (!exists) throw new Failure(`${name}: no such service`);
+  }
+  if (rundir.supervisor() === null) throw new Failure(`no sysmgr works on ${path}`);
+  const goal = options.has("f") ? FINISHED : UP;
+  return await new Wait(rundir, services, goal, timeout).run();
+}
+
+const isUp = (status: Status | null) => status?.state === "up";
+
+/** The last life that ended did so with 0; another one may run already. */
+function hasFinished(status: Status | null): boolean {
+  return status?.exit != null && "code" in status.exit && status.exit.code === 0;
+}
+
+/** What is waited for, and how it is called. */
+type Goal = { readonly isMet: (status: Status | null) => boolean; readonly wish: string };
+const UP: Goal = { isMet: isUp, wish: "up" };
+const FINISHED: Goal = { isMet: hasFinished, wish: "done" };
+
+class Wait {
+  private readonly alarm = new Alarm();
+  private rundir: RunDir;
+  private readonly own = ownProcess();
+  private readonly deadline: number;
+  /** When our own service had a status. */
+  private lastSeen = performance.now();
+  /** All services had a status once. */
+  private seen = false;
+  /** The service that we run in; null outside of any. */
+  private self: string | null = null;
+
+  constructor(
+    rundir: RunDir,
+    private readonly services: readonly string[],
+    private readonly goal: Goal,
+    private readonly timeout: number,
+  ) {
+    this.rundir = rundir;
+    this.deadline = performance.now() + timeout;
+  }
+
+  async run(): Promise<number> {
+    this.watchAll();
+    this.self = await this.findSelf();
+    if (this.self !== null) this.rundir.addDepends(this.self, this.services);
+    const code = await this.untilMet();
+    if (this.self !== null) this.rundir.removeWaiter(this.self, this.own.pid);
+    return code;
+  }
+
+  /** RUNDIR, or a service's directory in it, may have been made anew while we waited. */
+  private watchAll(): void {
+    if (!this.rundir.isCurrent()) {
+      const rundir = RunDir.open(this.rundir.path);
+      if (typeof rundir === "number") return;
+      this.rundir.close();
+      this.rundir = rundir;
+      this.alarm.reset();
+    }
+    const own = this.self === null ? [] : [this.self];
+    for (const name of [...this.services, ...own]) this.alarm.watchService(this.rundir, name);
+  }
+
+  private async untilMet(): Promise<number> {
+    let written = "";
+    const appearBy = performance.now() + APPEAR_TIME;
+    for (;;) {
+      if (this.alarm.isBlind) this.watchAll();
+      const unmet = this.services.filter((name) => !this.goal.isMet(this.rundir.status(name)));
+      const [first] = unmet;
+      if (first === undefined) return 0;
+      if (this.self !== null && unmet.join("/") !== written) {
+        this.rundir.writeWaiter(this.self, { process: this.own, services: unmet });
+        written = unmet.join("/");
+      }
+      const cycle = this.self === null ? null : this.findCycle(this.self, unmet);
+      if (cycle) {
+        complain("sysmgr-depends", `cycle: ${cycle.map(escapeBytes).join(" -> ")}`);
+        return 1;
+      }
+      // Our service was stopped, and whoever waits for us with it.
+      if (this.self !== null && this.isOver(this.self)) return 1;
+      // In SYSDIR, but this sysmgr (a runsyssv, say) has nothing to do with it.
+      const unseen = unmet.find((name) => !this.rundir.hasStatus(name));
+      if (unseen !== undefined && !this.seen && performance.now() > appearBy) {
+        complain("sysmgr-depends", `${escapeBytes(unseen)}: no such service`);
+        return 1;
+      }
+      this.seen ||= unseen === undefined;
+      if (await this.alarm.ring(this.deadline)) continue;
+      const state = this.rundir.status(first)?.state ?? "not seen yet";
+      const text = `${escapeBytes(first)}: not ${this.goal.wish} after ${formatAge(this.timeout)} (${state})`;
+      complain("sysmgr-depends", text);
+      return 1;
+    }
+  }
+
+  /**
+   * The service in whose session we run. A daemon's hook is in it too; a process that has left
+   * the session only inherits the variable, and says nothing about the service.
+   */
+  private async findSelf(): Promise<string | null> {
+    const name = getenv("SYSMGR_SERVICE");
+    if (name === undefined || !isServiceName(name)) return null;
+    this.alarm.watchService(this.rundir, name);
+    // Our own start may be so fresh that its pid is not written yet.
+    while (this.isBeingStarted(name) && (await this.alarm.ring(this.deadline)));
+    const status = this.rundir.status(name);
+    return status && leadsOurSession(status) ? name : null;
+  }
+
+  private isBeingStarted(name: string): boolean {
+    const status = this.rundir.status(name);
+    return status?.state === "starting" && status.process === null;
+  }
+
+  /** Its life ended without us, or it was removed; a status that is made anew is soon back. */
+  private isOver(name: string): boolean {
+    const now = performance.now();
+    const status = this.rundir.status(name);
+    if (!status) return now > this.lastSeen + APPEAR_TIME;
+    this.lastSeen = now;
+    return !leadsOurSession(status);
+  }
+
+  /**
+   * A way back to our own service along what others wait for. We wrote down our own wait before
+   * we look, as they do: of two that begin at the same moment at least one sees the other's.
+   */
+  private findCycle(self: string, unmet: readonly string[]): string[] | null {
+    const seen = new Set<string>();
+    const search = (name: string, path: string[]): string[] | null => {
+      if (name === self) return [...path, name];
+      if (seen.has(name) || isUp(this.rundir.status(name))) return null;
+      seen.add(name);
+      const next = this.rundir.waiters(name).flatMap((w) => w.services);
+      return firstOf(next, (n) => search(n, [...path, name]));
+    };
+    return firstOf(unmet, (name) => search(name, [self]));
+  }
+}
+
+function leadsOurSession(status: Status): boolean {
+  return status.process?.pid === libc.getsid(0);
+}
+
+function firstOf<T, R>(items: readonly T[], find: (item: T) => R | null): R | null {
+  for (const item of items) {
+    const found = find(item);
+    if (found !== null) return found;
+  }
+  return null;
+}

@@ -1,0 +1,1290 @@
+/** sysmgr(8): keeps the services of SYSDIR running and writes down in RUNDIR what it does. */
+import * as config from "../config.ts";
+import { escapeBytes, getenv, parseCount } from "./bytes.ts";
+import { answeredHelp, Failure, type Options, parseOptions, UsageError } from "./cli.ts";
+import { directories } from "./directories.ts";
+import {
+  becomeSuccessor,
+  cleanEnvironment,
+  closeInherited,
+  enterRuntimeEnvironment,
+  ownPath,
+  readHandover,
+  serviceFileLimits,
+} from "./environment.ts";
+import * as libc from "./libc.ts";
+import { E, SIGNALS } from "./libc.ts";
+import { Log } from "./log.ts";
+import * as proc from "./proc.ts";
+import {
+  COMMANDS,
+  type Command,
+  type FoundMarker,
+  isServiceName,
+  type OnEvent,
+  RunDir,
+  SUPERVISOR,
+  SUPERVISOR_COMMANDS,
+} from "./rundir.ts";
+import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
+import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
+import {
+  type Effect,
+  type Event,
+  formatAge,
+  type Level,
+  type Life,
+  newborn,
+  stopSignals,
+  transition,
+} from "./transition.ts";
+import { type Watch, Watcher } from "./watch.ts";
+
+export const usage = `usage: sysmgr [-hVqv] [-d SYSDIR] [-r RUNDIR] [--nofile N]
+       sysmgr PROGRAM [ARGUMENT...]
+
+Keep every executable in SYSDIR running, unless RUNDIR/NAME/lock exists.
+
+  -d SYSDIR    directory of services (environment SYSDIR; ${config.SYSDIR})
+  -r RUNDIR    directory of state (environment RUNDIR; ${config.RUNDIR})
+  --nofile N   soft limit on open descriptors for services
+  -q           print errors only
+  -v           print every decision
+  -h, --help   print this
+  -V           print the version
+
+PROGRAM is svctl, sysmgr-depends or runsyssv: what their links do.
+`;
+
+export async function main(args: string[]): Promise<number> {
+  const options = parseOptions(args, {
+    boolean: ["h", "V", "q", "v"],
+    string: ["d", "r", "nofile"],
+    alias: { h: "help", V: "version", q: "quiet", v: "verbose", d: "sysdir", r: "rundir" },
+  });
+  if (answeredHelp(options, usage)) return 0;
+  const [operand] = options.operands;
+  if (operand !== undefined) throw new UsageError(`unexpected argument ${operand}`);
+  const settings = parseSettings(options);
+  enterRuntimeEnvironment();
+  const { sysdir, rundir } = directories(options);
+  return await supervise(new SysDir(sysdir), rundir, { ...settings, sysdir });
+}
+
+export type Settings = {
+  /** Under which name messages are written. */
+  readonly program: string;
+  readonly level: Level;
+  readonly nofile: number | null;
+  /** What services find as SYSDIR in their environment. */
+  readonly sysdir: string;
+};
+
+function parseSettings(options: Options): Omit<Settings, "sysdir"> {
+  const level = options.has("v") ? "debug" : options.has("q") ? "error" : "info";
+  const text = options.value("nofile");
+  const nofile = text === undefined ? null : parseCount(text);
+  if (text !== undefined && (nofile === null || nofile < 3)) {
+    throw new UsageError(`--nofile: not a number of descriptors: ${text}`);
+  }
+  return { program: "sysmgr", level, nofile };
+}
+
+/** Supervises until told to stop; resolves to the exit code. Throws Failure when it cannot begin. */
+export async function supervise(source: Source, path: string, settings: Settings): Promise<number> {
+  closeInherited();
+  const handover = readHandover();
+  const umask = process.umask(0o022);
+  const rundir = RunDir.make(path);
+  if (typeof rundir === "number") {
+    throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
+  }
+  const weakness = rundir.weakness();
+  if (weakness !== null) throw new Failure(`cannot use ${path}: ${weakness}`);
+  const lock = await takeLock(rundir, handover?.lock);
+  if (lock === -E.AGAIN) {
+    const pid = rundir.supervisor();
+    throw new Failure(
+      `cannot lock ${path}: another sysmgr works there${pid ? ` (pid ${pid})` : ""}`,
+    );
+  }
+  if (lock < 0) throw new Failure(`cannot lock ${path}: ${libc.strerror(lock)}`);
+  return await new Scanner(source, rundir, lock, {
+    ...settings,
+    umask: handover?.umask ?? umask,
+    nofile: settings.nofile ?? handover?.nofile ?? null,
+    upgraded: handover !== null,
+  }).run();
+}
+
+/** A predecessor that was killed holds the lock until the kernel has buried it, and its last spawn. */
+async function takeLock(rundir: RunDir, inherited?: number): Promise<number> {
+  const deadline = now() + config.LOCK_GRACE;
+  let lock = rundir.lock(inherited);
+  while (lock === -E.AGAIN && rundir.supervisor() === null && now() < deadline) {
+    await Bun.sleep(10);
+    lock = rundir.lock();
+  }
+  return lock;
+}
+
+/** One service: what the transition function knows, and what ties it to the world. */
+type Service = {
+  readonly name: string;
+  life: Life;
+  /** When the state began, in milliseconds since the epoch. */
+  since: number;
+  /** False while the status could not be written. */
+  saved: boolean;
+  timer: Timer | null;
+  /** On its directories in RUNDIR, and on its entry while that cannot be started. */
+  watches: Watch[];
+  entryWatch: Watch | null;
+  /** Since when the entry has been missing from SYSDIR. */
+  missing: number | null;
+  /** Files in its drop box that are no command, and were complained of. */
+  reported: Set<string> | null;
+  /** Its stop marker was looked at: until then `wanted` is only a beginning. */
+  read: boolean;
+  /** Its stop marker was closed, as far as events tell; and which one was found when. */
+  marked: boolean;
+  empty: { readonly inode: bigint; readonly at: number } | null;
+  /** A stop marker that could not be written, or removed (null). */
+  unmarked: { readonly content: string | null } | null;
+  /** Its process was adopted: it is no child of ours. */
+  adopted: boolean;
+  /** The sysmgr-depends in it whose end wakes us. */
+  waiter: { readonly pid: number; readonly forget: () => void } | null;
+};
+
+/** What a file in a drop box asks for. */
+const REQUESTS: Record<Command, Event> = {
+  up: { type: "command", command: "up" },
+  down: { type: "command", command: "down" },
+  once: { type: "command", command: "once" },
+  restart: { type: "command", command: "restart" },
+  term: { type: "signal", signal: SIGNALS.TERM },
+  cont: { type: "signal", signal: SIGNALS.CONT },
+  pause: { type: "signal", signal: SIGNALS.STOP },
+  hup: { type: "signal", signal: SIGNALS.HUP },
+  alarm: { type: "signal", signal: SIGNALS.ALRM },
+  int: { type: "signal", signal: SIGNALS.INT },
+  quit: { type: "signal", signal: SIGNALS.QUIT },
+  usr1: { type: "signal", signal: SIGNALS.USR1 },
+  usr2: { type: "signal", signal: SIGNALS.USR2 },
+  kill: { type: "signal", signal: SIGNALS.KILL },
+};
+
+/** From the first request to end until we are gone. */
+type Shutdown = {
+  readonly began: number;
+  code: number;
+  /** For each service that still runs, those that depend on it and still run. */
+  readonly dependents: Map<Service, Set<Service>>;
+  /** When KILL is due. */
+  killAt: number;
+  /** The sessions of services that ran when it began. */
+  readonly sessions: ReadonlySet<number>;
+  /** Of what services left behind: who has had TERM. */
+  readonly swept: Set<number>;
+  readonly timers: Set<Timer>;
+};
+
+const SHUTDOWN_SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGABRT"] as const;
+
+/** Signals that a program gets for its own faults. */
+const FAULTS = [SIGNALS.ILL, SIGNALS.TRAP, SIGNALS.BUS, SIGNALS.FPE, SIGNALS.SEGV] as const;
+
+class Scanner {
+  private readonly services = new Map<string, Service>();
+  /** Whose main process a pid is. */
+  private readonly byPid = new Map<number, Service>();
+  /** Children of ours that are no service: what to do at their end. */
+  private readonly helpers = new Map<number, (exit: Exit) => void>();
+  /** To be looked at, and to be started, before we sleep again. */
+  private readonly touched = new Set<Service>();
+  private readonly startable = new Set<Service>();
+  private readonly reported = new Set<string>();
+  private readonly log: Log;
+  private readonly boot = proc.bootId();
+  private readonly pidns = proc.pidNamespace();
+  private readonly umask: number;
+  private readonly environment: libc.Strings;
+  private readonly limits: libc.Limits;
+  private readonly stdin: number;
+  private readonly ended = Promise.withResolvers<number>();
+  private watcher: Watcher | null = null;
+  /** Something could not be watched: look every second instead. */
+  private blind = false;
+  private rundirWatches: Watch[] = [];
+  private scanTimer: Timer | null = null;
+  private healTimer: Timer | null = null;
+  private readonly later = new Set<string>();
+  private laterTimer: Timer | null = null;
+  private removalTimer: Timer | null = null;
+  private tidyTimer: Timer | null = null;
+  /** Events since memory was last tidied. */
+  private changes = 0;
+  /** When the first start in this turn of the event loop was made. */
+  private turnBegan: number | null = null;
+  private shutdown: Shutdown | null = null;
+
+  constructor(
+    private readonly source: Source,
+    private rundir: RunDir,
+    private lock: number,
+    private readonly settings: Settings & { readonly umask: number; readonly upgraded: boolean },
+  ) {
+    this.umask = settings.umask;
+    this.log = new Log(settings.program, settings.level);
+    const own = ["SYSDIR=", "RUNDIR=", "SYSMGR_SERVICE="];
+    const inherited = cleanEnvironment().filter((v) => !own.some((name) => v.startsWith(name)));
+    const places = [`SYSDIR=${settings.sysdir}`, `RUNDIR=${rundir.path}`];
+    this.environment = new libc.Strings([...inherited, ...places], NAME_ROOM);
+    this.limits = serviceFileLimits(settings.nofile);
+    this.stdin = openNull();
+  }
+
+  run(): Promise<number> {
+    this.becomeSupervisor();
+    for (const step of [this.openWatcher, this.adoptAll, this.scan]) {
+      this.guarded(step.bind(this))();
+    }
+    return this.ended.promise;
+  }
+
+  private becomeSupervisor(): void {
+    libc.becomeSubreaper();
+    proc.keepSpare();
+    // The runtime has handlers for these; as PID 1 they would let anybody's kill(1) end us.
+    if (process.pid === 1) for (const signal of FAULTS) libc.defaultSignal(signal);
+    process.on(
+      "SIGCHLD",
+      this.guarded(() => this.reap()),
+    );
+    process.on(
+      "SIGUSR2",
+      this.guarded(() => this.beginUpgrade()),
+    );
+    process.on(
+      "SIGALRM",
+      this.guarded(() => this.scan()),
+    );
+    for (const signal of SHUTDOWN_SIGNALS) {
+      process.on(
+        signal,
+        this.guarded(() => this.beginShutdown(0, signal)),
+      );
+    }
+    process.on("uncaughtException", (error) => this.reportBug(error));
+    process.on("unhandledRejection", (error) => this.reportBug(error));
+    // Their default would end us; they say nothing to a supervisor.
+    for (const signal of ["SIGUSR1", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const) {
+      process.on(signal, () => {});
+    }
+    this.check("write", "pid", this.rundir.writeSupervisorPid());
+    if (this.settings.upgraded) this.rundir.finish(SUPERVISOR, "upgrade");
+    // Held back since we, or our predecessor, executed this.
+    libc.unblockSignals();
+  }
+
+  /** Nothing that goes wrong in one step may stop the others. */
+  private guarded<A extends unknown[]>(step: (...args: A) => void): (...args: A) => void {
+    return (...args) => {
+      try {
+        step(...args);
+        // What could not be looked at now is looked at soon.
+        if (libc.takeShortage()) this.armScan(config.HEAL_INTERVAL);
+      } catch (error) {
+        this.reportBug(error);
+      }
+    };
+  }
+
+  private reportBug(error: unknown): void {
+    const where = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.log.write("error", `internal error: ${escapeBytes(where)}`);
+  }
+
+  // ------------------------------------------------------------ what wakes us
+
+  private openWatcher(): void {
+    const watcher = Watcher.open(
+      this.guarded(() => this.scan()),
+      this.guarded(() => this.lookAtTouched()),
+    );
+    if (typeof watcher === "number") return this.goBlind(watcher);
+    this.watcher = watcher;
+    this.watchRundir();
+    this.watchSource();
+  }
+
+  /** Without inotify everything is looked at once a second. */
+  private goBlind(code: number): void {
+    this.blind = true;
+    this.once("blind", `cannot watch files: ${libc.strerror(code)}; looking every second instead`);
+    this.armScan(config.SCAN_INTERVAL_BLIND);
+  }
+
+  /** Those of the watches that were to be had; if one was not, we look for ourselves. */
+  private got(watches: readonly (Watch | number)[]): Watch[] {
+    const code = watches.find((w) => typeof w === "number");
+    if (code !== undefined && code !== -E.NOENT) this.goBlind(code);
+    return watches.filter((w) => typeof w !== "number");
+  }
+
+  private unwatch(watches: readonly Watch[]): void {
+    for (const watch of watches) this.watcher?.remove(watch);
+  }
+
+  private watchRundir(): void {
+    this.unwatch(this.rundirWatches);
+    if (!this.watcher) return;
+    const onEvent = this.guarded(this.onRundirEvent.bind(this));
+    this.rundirWatches = this.got(this.rundir.watch(this.watcher, onEvent));
+  }
+
+  private onRundirEvent(...[what, name]: Parameters<OnEvent>): void {
+    if (what === "lost") return this.heal();
+    if (name === SUPERVISOR) return what === "unfinished" ? this.lookLater(name) : this.obey();
+    const s = this.services.get(name);
+    if (s && what === "waiting") this.lookAtWaiters(s);
+    else if (s && what === "unfinished") this.lookLater(name);
+    else if (s) this.touched.add(s);
+    // In order: what is true after the last event is true of the marker that is there.
+    if (s && what !== "command" && what !== "waiting") s.marked = what === "marked";
+  }
+
+  /** A file that was made, and perhaps will not be closed: linked in, its other name gone. */
+  private lookLater(name: string): void {
+    this.later.add(name);
+    this.laterTimer ??= setTimeout(
+      this.guarded(() => this.lookAtLater()),
+      config.HEAL_INTERVAL,
+    );
+  }
+
+  private lookAtLater(): void {
+    this.laterTimer = null;
+    const names = [...this.later];
+    this.later.clear();
+    for (const name of names) {
+      if (name === SUPERVISOR) this.obey();
+      const s = this.services.get(name);
+      if (s) this.lookAt(s);
+      if (s) this.apply(s, { type: "entry", changed: false });
+      else if (name !== SUPERVISOR && this.source.has(name)) this.meet(name);
+    }
+  }
+
+  private watchSource(): void {
+    if (!this.watcher) return;
+    const code = this.source.watch(this.watcher, {
+      entry: this.guarded((name) => this.lookAtEntry(name)),
+      unfinished: this.guarded((name) => this.lookLater(name)),
+      moved: this.guarded(() => this.lookAtSource()),
+    });
+    if (code < 0) this.goBlind(code);
+  }
+
+  private watchService(s: Service): void {
+    this.unwatch(s.watches);
+    if (!this.watcher) return;
+    s.watches = this.got(this.rundir.watchService(this.watcher, s.name));
+    // Removed again before it could be watched.
+    if (s.watches.length === 0) this.check("watch", s.name, -E.NOENT);
+  }
+
+  private armScan(interval: number): void {
+    if (this.scanTimer) clearTimeout(this.scanTimer);
+    this.scanTimer = setTimeout(
+      this.guarded(() => this.scan()),
+      interval,
+    );
+  }
+
+  // ----------------------------------------------------------------- looking
+
+  /** Looks at everything: at start, on ALRM, when events were lost, and now and then. */
+  private scan(): void {
+    this.lookAtAll();
+    this.obey();
+  }
+
+  private lookAtAll(): void {
+    this.blind = false;
+    this.armScan(config.SCAN_INTERVAL);
+    if (!this.watcher) this.openWatcher();
+    else if (this.rundirWatches.length < 2) this.watchRundir();
+    this.heal();
+    this.reap();
+    for (const s of this.services.values()) {
+      if (this.watcher && s.watches.length < 2) this.watchService(s);
+      this.lookAt(s);
+      this.lookAtWaiters(s);
+      this.apply(s, { type: "entry", changed: false });
+    }
+    this.lookAtSource();
+    if (!this.blind && this.reported.delete("blind"))
+      this.log.write("info", "watching files again");
+  }
+
+  /** Reads SYSDIR: who is new, who is missing. */
+  private lookAtSource(): void {
+    this.watchSource();
+    const names = this.source.names();
+    if (!Array.isArray(names)) return this.once("source", `cannot read SYSDIR: ${names.reason}`);
+    this.reported.delete("source");
+    const present = new Set(names);
+    for (const name of names) this.meet(name);
+    for (const s of this.services.values()) if (!present.has(s.name)) this.miss(s);
+  }
+
+  /** One entry of SYSDIR came, went or changed. */
+  private lookAtEntry(name: string): void {
+    if (name.startsWith(".")) return;
+    const known = this.services.get(name);
+    if (this.source.has(name)) {
+      this.meet(name);
+      if (known) this.apply(known, { type: "entry", changed: true });
+    } else if (known) {
+      this.miss(known);
+    }
+  }
+
+  private lookAtTouched(): void {
+    for (const s of this.touched) this.lookAt(s);
+    this.touched.clear();
+  }
+
+  /** Reads a service's stop marker and drop box, and does what they say. */
+  private lookAt(s: Service): void {
+    // What is not in SYSDIR either comes back or goes; until then only what runs is ours.
+    if (s.missing !== null && !s.life.process) return;
+    const marker = this.markerOf(s);
+    // `: >lock` and then `once`: what comes in two steps counts when it was closed.
+    if (!marker.fresh || s.life.wanted === "down" || this.wasEmptyBefore(s, marker.inode)) {
+      this.apply(s, { type: "marker", marker });
+    } else {
+      this.lookAgain(s, s.marked ? config.MARKER_PAUSE + 1 : config.MARKER_GRACE);
+    }
+    const { orders, strangers } = this.rundir.take(s.name, COMMANDS);
+    for (const { command } of orders) {
+      this.log.write("debug", `${escapeBytes(s.name)}: asked to ${command}`);
+      this.apply(s, REQUESTS[command]);
+      this.rundir.finish(s.name, command);
+    }
+    if (strangers.length > 0) {
+      s.reported ??= new Set();
+      this.reportStrangers(s.name, strangers, s.reported);
+    }
+  }
+
+  /** Was this very marker, closed as far as we know, found empty a pause ago? */
+  private wasEmptyBefore(s: Service, inode: bigint): boolean {
+    if (s.empty?.inode !== inode) s.empty = { inode, at: now() };
+    return s.marked && now() >= s.empty.at + config.MARKER_PAUSE;
+  }
+
+  /**
+   * The closing that we know of may have been that of a former file: only if it is empty still,
+   * after the events that came since were read, it is the whole marker.
+   */
+  private lookAgain(s: Service, pause: number): void {
+    const again = () => {
+      this.touched.add(s);
+      this.lookAtTouched();
+    };
+    setTimeout(this.guarded(again), pause);
+  }
+
+  /** The stop marker as it is, or as it would be had RUNDIR not failed us. */
+  private markerOf(s: Service): FoundMarker {
+    const { wanted, stopSignal } = s.life;
+    const remembered = { wanted, signal: stopSignal, fresh: false, inode: 0n };
+    if (s.unmarked) {
+      if (this.rundir.setMarker(s.name, s.unmarked.content) < 0) return remembered;
+      s.unmarked = null;
+    }
+    const found = this.rundir.marker(s.name);
+    if (found) s.read = true;
+    const marker = found ?? remembered;
+    const removed = marker.wanted === "up" && wanted !== "up" && s.saved;
+    // Together with the status it went because RUNDIR was removed: nobody asked for a start.
+    return removed && !this.rundir.hasStatus(s.name) ? remembered : marker;
+  }
+
+  /** Does what the supervisor's own drop box says. */
+  private obey(): void {
+    const { orders, strangers, early } = this.rundir.take(SUPERVISOR, SUPERVISOR_COMMANDS);
+    if (early) this.lookLater(SUPERVISOR);
+    for (const { command, content } of orders) {
+      if (command === "scan") this.lookAtAll();
+      if (command === "shutdown") this.beginShutdown(parseCount(content) ?? 0, "shutdown");
+      // An upgrade is answered when it was done, or refused.
+      if (command === "upgrade") this.beginUpgrade();
+      else this.rundir.finish(SUPERVISOR, command);
+    }
+    this.reportStrangers(".control", strangers, this.reported);
+  }
+
+  private reportStrangers(where: string, files: readonly string[], reported: Set<string>): void {
+    for (const file of files) {
+      if (reported.has(file) || reported.size >= 100) continue;
+      reported.add(file);
+      this.log.write("error", `${escapeBytes(where)}: not a command: ${escapeBytes(file)}`);
+    }
+  }
+
+  /** A service is in SYSDIR. */
+  private meet(name: string): void {
+    const known = this.services.get(name);
+    if (known) {
+      if (known.missing === null) return;
+      known.missing = null;
+      if (!this.shutdown) this.apply(known, { type: "present" });
+      return this.lookAt(known);
+    }
+    if (this.shutdown) return;
+    if (!isServiceName(name)) {
+      return this.once(`name ${name}`, `${escapeBytes(name)}: cannot start: the name is reserved`);
+    }
+    const s = this.introduce(name, newborn);
+    const made = this.rundir.makeService(name);
+    this.check("make", name, made === -E.EXIST ? 0 : made);
+    this.watchService(s);
+    this.lookAt(s);
+    if (!s.saved) this.save(s);
+  }
+
+  private introduce(name: string, life: Life): Service {
+    const s: Service = {
+      name,
+      life,
+      since: Date.now(),
+      saved: false,
+      timer: null,
+      watches: [],
+      entryWatch: null,
+      missing: null,
+      reported: null,
+      read: false,
+      marked: false,
+      empty: null,
+      unmarked: null,
+      adopted: false,
+      waiter: null,
+    };
+    this.services.set(name, s);
+    return s;
+  }
+
+  /** It is not in SYSDIR, which may be an editor's doing: only its staying away counts. */
+  private miss(s: Service): void {
+    s.missing ??= now();
+    this.removalTimer ??= setTimeout(
+      this.guarded(() => this.removeMissing()),
+      Math.max(0, s.missing + config.REMOVE_DELAY - now()),
+    );
+  }
+
+  private removeMissing(): void {
+    this.removalTimer = null;
+    const names = this.source.names();
+    const present = Array.isArray(names) ? new Set(names) : null;
+    for (const s of this.services.values()) {
+      if (s.missing === null) continue;
+      // A SYSDIR that cannot be read says nothing: ask again when it can.
+      if (!present || present.has(s.name)) s.missing = null;
+      else if (now() < s.missing + config.REMOVE_DELAY) this.miss(s);
+      else if (!s.life.leaving) {
+        this.log.write("info", `${escapeBytes(s.name)}: removed from SYSDIR`);
+        this.apply(s, { type: "leave" });
+      }
+    }
+  }
+
+  /** What is known of a service goes away, except for its stop marker. */
+  private forget(s: Service): void {
+    this.setTimer(s, null);
+    this.unwatch(s.watches);
+    this.watchEntry(s, false);
+    this.services.delete(s.name);
+    this.rundir.forgetService(s.name);
+  }
+
+  // -------------------------------------------------------- state and effects
+
+  /** The one place where a service's life changes. */
+  private apply(s: Service, event: Event): void {
+    const before = s.life;
+    const [life, effects] = transition(before, event, now());
+    if (life !== before) this.become(s, life);
+    for (const effect of effects) this.perform(s, effect);
+    if (life.leaving && life.state === "down" && s.life === life) this.depart(s);
+    this.tidyLater();
+  }
+
+  /** With its timer off, the runtime collects only what we tell it to: after much was done. */
+  private tidyLater(): void {
+    if (++this.changes < config.TIDY_AFTER) return;
+    this.tidyTimer ??= setTimeout(() => {
+      this.tidyTimer = null;
+      this.changes = 0;
+      Bun.gc(true);
+    }, config.TIDY_DELAY);
+  }
+
+  private become(s: Service, life: Life): void {
+    const before = s.life;
+    s.life = life;
+    if (life.state !== before.state) s.since = Date.now();
+    if (life.due !== before.due) this.setTimer(s, life.due);
+    this.watchEntry(s, life.state === "failed");
+    if (statusDiffers(before, life) || life.state !== before.state) this.save(s);
+  }
+
+  private perform(s: Service, effect: Effect): void {
+    switch (effect.type) {
+      case "spawn":
+        this.startable.add(s);
+        return this.startSome();
+      case "signal":
+        return this.signal(s, effect.signal);
+      case "stop":
+        this.log.write("debug", `${escapeBytes(s.name)}: stopping`);
+        for (const signal of stopSignals(effect.signal)) this.signal(s, signal);
+        return;
+      case "mark":
+        return this.mark(s, effect.content);
+      case "log":
+        return this.log.write(effect.level, `${escapeBytes(s.name)}: ${effect.text}`);
+    }
+  }
+
+  private mark(s: Service, content: string | null): void {
+    const code = this.rundir.setMarker(s.name, content);
+    const done = code >= 0 || (content === null && code === -E.NOENT);
+    s.unmarked = done ? null : { content };
+    if (!done) this.check("write lock of", s.name, code);
+  }
+
+  private setTimer(s: Service, due: number | null): void {
+    if (s.timer) clearTimeout(s.timer);
+    s.timer =
+      due === null
+        ? null
+        : setTimeout(
+            this.guarded(() => this.ring(s)),
+            Math.max(0, due - now()),
+          );
+  }
+
+  private ring(s: Service): void {
+    s.timer = null;
+    const waiting = s.life.state === "starting" && this.isWaiting(s);
+    this.apply(s, { type: "timer", waiting });
+    // Rung a little early: the clocks of timers and of now() need not agree to the microsecond.
+    if (s.life.due !== null && !s.timer) this.setTimer(s, s.life.due);
+  }
+
+  /** Does a sysmgr-depends run in it? Then its end wakes us, however it comes. */
+  private isWaiting(s: Service): boolean {
+    const [waiter] = this.rundir.waiters(s.name);
+    const pid = waiter?.process.pid;
+    if (pid === s.waiter?.pid) return waiter !== undefined;
+    s.waiter?.forget();
+    s.waiter = null;
+    if (!waiter) return false;
+    const ended = () => {
+      s.waiter = null;
+      this.lookAtWaiters(s);
+    };
+    s.waiter = { pid: waiter.process.pid, forget: whenEnded(waiter.process, this.guarded(ended)) };
+    return true;
+  }
+
+  private lookAtWaiters(s: Service): void {
+    const { state, process, due } = s.life;
+    if (state !== "starting" || !process || due !== null || this.isWaiting(s)) return;
+    this.apply(s, { type: "returned" });
+  }
+
+  /** Writes down what is so; what could not be written is tried again until it can. */
+  private save(s: Service): void {
+    const { life } = s;
+    const status: Status = {
+      state: life.state,
+      wanted: life.wanted,
+      process: life.process,
+      boot: this.boot,
+      pidns: this.pidns,
+      since: s.since,
+      runs: life.runs,
+      short: life.short,
+      exit: life.exit,
+      next: life.state === "backoff" && life.due !== null ? Date.now() + life.due - now() : null,
+      reason: life.reason,
+    };
+    // The pid first: who waits for a status reads the pid afterwards.
+    if (life.process) this.rundir.writePid(s.name, life.process.pid);
+    else if (life.state !== "starting") this.rundir.writePid(s.name, null);
+    const code = this.rundir.writeStatus(s.name, status);
+    s.saved = code >= 0;
+    this.check("write status of", s.name, code);
+  }
+
+  /** Says once that RUNDIR cannot be written, and tries again until all is written. */
+  private check(verb: string, what: string, code: number): void {
+    if (code >= 0) return;
+    // Removed from under us: that is said, and healed, elsewhere; but it must be healed.
+    if (code !== -E.NOENT)
+      this.once("rundir", `cannot ${verb} ${escapeBytes(what)}: ${libc.strerror(code)}`);
+    this.healTimer ??= setTimeout(
+      this.guarded(() => this.healStatus()),
+      config.HEAL_INTERVAL,
+    );
+  }
+
+  private healStatus(): void {
+    this.healTimer = null;
+    this.heal();
+    for (const s of this.services.values()) if (!s.saved) this.remake(s);
+    if (!this.healTimer && this.reported.delete("rundir"))
+      this.log.write("info", "RUNDIR: written again");
+  }
+
+  /** An error that lasts is said once. */
+  private once(key: string, text: string): void {
+    if (this.reported.has(key)) return;
+    this.reported.add(key);
+    this.log.write("error", text);
+  }
+
+  private watchEntry(s: Service, wanted: boolean): void {
+    if (wanted === (s.entryWatch !== null)) return;
+    if (s.entryWatch) this.watcher?.remove(s.entryWatch);
+    s.entryWatch = null;
+    if (!wanted || !this.watcher) return;
+    const watch = this.source.watchEntry(
+      this.watcher,
+      s.name,
+      this.guarded(() => {
+        this.apply(s, { type: "entry", changed: true });
+      }),
+    );
+    if (typeof watch !== "number") s.entryWatch = watch;
+  }
+
+  /** RUNDIR, or a service's directory in it, may have been removed: made again from memory. */
+  private heal(): void {
+    const lost = !this.rundir.isCurrent();
+    if (lost && !this.reopenRundir()) return;
+    if (!this.holdsLock()) return;
+    if (!this.rundir.hasSupervisorFiles()) {
+      this.check("write", "pid", this.rundir.writeSupervisorPid());
+      this.watchRundir();
+      this.obey();
+    }
+    for (const s of this.services.values()) {
+      if (lost || !this.rundir.isWhole(s.name)) this.remake(s);
+    }
+  }
+
+  private reopenRundir(): boolean {
+    const rundir = RunDir.make(this.rundir.path);
+    if (typeof rundir === "number") {
+      this.check("make", this.rundir.path, rundir);
+      return false;
+    }
+    this.log.write("error", "RUNDIR was removed; made again");
+    this.rundir.close();
+    this.rundir = rundir;
+    if (!this.holdsLock()) return false;
+    this.check("write", "pid", rundir.writeSupervisorPid());
+    this.watchRundir();
+    this.obey();
+    return true;
+  }
+
+  /** The lock file may have been removed: taken again, unless another sysmgr was quicker. */
+  private holdsLock(): boolean {
+    if (this.rundir.isLock(this.lock)) return true;
+    libc.close(this.lock);
+    this.lock = this.rundir.lock();
+    if (this.lock !== -E.AGAIN) return true;
+    this.log.write("error", "another sysmgr has taken RUNDIR; leaving the services to it");
+    this.ended.resolve(1);
+    return false;
+  }
+
+  private remake(s: Service): void {
+    const made = this.rundir.makeService(s.name);
+    this.check("make", s.name, made === -E.EXIST ? 0 : made);
+    if (s.read && s.life.wanted !== "up") this.mark(s, s.life.wanted === "once" ? "once\n" : "");
+    this.watchService(s);
+    this.save(s);
+    // Somebody may have been quicker than our watch.
+    this.lookAt(s);
+  }
+
+  // --------------------------------------------------------------- processes
+
+  /** Starts what is to be started, but gives way to other events after a while. */
+  private startSome(): void {
+    if (this.turnBegan === null) {
+      this.turnBegan = now();
+      setImmediate(
+        this.guarded(() => {
+          this.turnBegan = null;
+          if (this.startable.size > 0) this.startSome();
+        }),
+      );
+    }
+    for (const s of this.startable) {
+      if (now() - this.turnBegan > config.SPAWN_SLICE) return;
+      this.startable.delete(s);
+      if (s.life.state === "starting" && !s.life.process) this.start(s);
+    }
+  }
+
+  private start(s: Service): void {
+    const target = this.source.inspect(s.name);
+    if ("reason" in target) {
+      return this.apply(s, { type: "unspawned", reason: target.reason, passing: false });
+    }
+    const chained = this.rundir.clearDepends(s.name);
+    this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
+    const pid = libc.spawn({
+      ...target,
+      env: this.environment,
+      fds: this.stdin < 0 ? [] : [[this.stdin, 0]],
+      limits: this.limits,
+      umask: this.umask,
+    });
+    if (pid < 0) {
+      const reason = explainSpawn(target, pid);
+      return this.apply(s, { type: "unspawned", reason, passing: isPassing(pid) });
+    }
+    this.byPid.set(pid, s);
+    const started = proc.readStat(pid)?.started ?? 0;
+    this.apply(s, { type: "spawned", process: { pid, started }, chained });
+  }
+
+  /** Takes the exit of every child that has ended; what is nobody's was an orphan. */
+  private reap(): void {
+    for (let child = libc.reap(); child; child = libc.reap()) {
+      const s = this.byPid.get(child.pid);
+      const { code, signal } = child.status;
+      const exit = code !== null ? { code } : { signal: signal ?? 0 };
+      const onEnd = this.helpers.get(child.pid);
+      this.helpers.delete(child.pid);
+      if (s) this.onExit(s, child.pid, exit);
+      else if (onEnd) onEnd(exit);
+      else this.log.write("debug", `reaped orphan ${child.pid}`);
+    }
+  }
+
+  private onExit(s: Service, pid: number, exit: Exit): void {
+    if (this.byPid.get(pid) !== s) return;
+    this.byPid.delete(pid);
+    s.adopted = false;
+    // A shutdown starts nothing any more, though it may not have come to this one yet.
+    if (this.shutdown) this.become(s, { ...s.life, leaving: true });
+    // Its last deed may have been to write its own stop marker.
+    this.apply(s, { type: "exited", exit, marker: this.markerOf(s) });
+  }
+
+  /** Only ever to a process that is surely the service's: our child, or by its pidfd. */
+  private signal(s: Service, signal: number): void {
+    const { process } = s.life;
+    if (!process) return;
+    const code = s.adopted ? signalExactly(process, signal) : libc.kill(process.pid, signal);
+    if (code >= 0 || code === -E.SRCH) return;
+    const what = `cannot signal ${process.pid}: ${libc.strerror(code)}`;
+    this.log.write("error", `${escapeBytes(s.name)}: ${what}`);
+  }
+
+  // ---------------------------------------------------------------- adoption
+
+  /** Takes over what a predecessor on this RUNDIR left running; restarts nothing. */
+  private adoptAll(): void {
+    const found = this.rundir
+      .services()
+      .map((name) => ({ name, status: this.rundir.ownStatus(name) }));
+    const foreign = found.filter(({ status }) => status && !this.isOurs(status));
+    const isKnown = found.some(({ status }) => status && this.isOurs(status));
+    if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
+    const unrecorded = found.filter(
+      ({ status }) => status?.state === "starting" && !status.process,
+    );
+    const since = new Map(unrecorded.map(({ name, status }) => [name, status?.since ?? 0]));
+    const starters = this.findServiceProcesses(since);
+    let taken = 0;
+    for (const { name, status } of found) {
+      if (!status || !this.isOurs(status) || !isServiceName(name)) continue;
+      if (this.adopt(name, status, status.process ?? starters.get(name) ?? null)) taken++;
+    }
+    if (taken === 0) return;
+    this.log.write("info", `version ${config.VERSION}: took over ${taken} running services`);
+  }
+
+  /** What another boot, or another pid namespace, has left behind tells of nothing that is here. */
+  private clearForeign(names: readonly string[] | null): void {
+    this.log.write("info", "RUNDIR tells of another boot; emptied");
+    for (const name of names ?? []) this.rundir.removeService(name);
+    if (names) return;
+    this.rundir.empty();
+    this.check("write", "pid", this.rundir.writeSupervisorPid());
+    this.watchRundir();
+  }
+
+  private isOurs(status: Status): boolean {
+    return status.boot === this.boot && status.pidns === this.pidns;
+  }
+
+  /** True when its process runs on. */
+  private adopt(name: string, status: Status, id: ProcessId | null): boolean {
+    const stat = id && proc.readStat(id.pid);
+    const child = stat?.ppid === process.pid;
+    // A zombie child is still ours to reap, and that tells how it ended.
+    const lives = id !== null && stat?.started === id.started && (child || stat.state !== "Z");
+    const { runs, short } = status;
+    const exit = status.process && !lives ? ({ unknown: true } as const) : status.exit;
+    const s = this.introduce(name, { ...newborn, ...resting(status), runs, short, exit });
+    // Until SYSDIR was read: then it is met, or removed.
+    s.missing = now();
+    s.saved = true;
+    this.rundir.makeService(name);
+    this.watchService(s);
+    if (s.life.due !== null) this.setTimer(s, s.life.due);
+    // Its process ended while nobody was there to write that down.
+    const told = s.life.state === status.state && s.life.wanted === status.wanted;
+    if (!lives && !told) this.save(s);
+    if (!lives) return false;
+    this.byPid.set(id.pid, s);
+    if (!child) this.followStranger(s, id);
+    const state = status.process ? status.state : "starting";
+    this.become(s, {
+      ...s.life,
+      state,
+      wanted: status.wanted,
+      process: id,
+      begun: now() - proc.ageOf(id.started),
+      due: state === "starting" ? now() + config.SETTLE_DEPENDS : null,
+      runs: status.process ? runs : runs + 1,
+    });
+    s.since = status.since;
+    // Our predecessor may have died before it sent what it had written down.
+    const { signal } = this.markerOf(s);
+    if (state === "stopping") this.perform(s, { type: "stop", signal });
+    return true;
+  }
+
+  /** An adopted process that is no child: only the kernel's word for that very process counts. */
+  private followStranger(s: Service, id: ProcessId): void {
+    s.adopted = true;
+    whenEnded(
+      id,
+      this.guarded(() => this.onExit(s, id.pid, { unknown: true })),
+    );
+  }
+
+  /**
+   * A predecessor may have died between a spawn and its record. What it started leads a session
+   * and has our RUNDIR and the service's name in its environment, and is no older than the state
+   * `starting` (milliseconds since the epoch, by name); of several, the oldest.
+   */
+  private findServiceProcesses(since: ReadonlyMap<string, number>): Map<string, ProcessId> {
+    const found = new Map<string, ProcessId>();
+    if (since.size === 0) return found;
+    for (const stat of proc.allStats()) {
+      if (stat.session !== stat.pid || stat.state === "Z") continue;
+      const environ = proc.readEnviron(stat.pid) ?? [];
+      const name = getenv("SYSMGR_SERVICE", environ);
+      const from = since.get(name ?? "");
+      if (name === undefined || from === undefined) continue;
+      if (getenv("RUNDIR", environ) !== this.rundir.path) continue;
+      // Both clocks are coarse: a second either way is not an earlier life.
+      if (Date.now() - proc.ageOf(stat.started) < from - 1_000) continue;
+      const other = found.get(name);
+      if (!other || stat.started < other.started) found.set(name, stat);
+    }
+    return found;
+  }
+
+  // ----------------------------------------------------------------- upgrade
+
+  /** Asks the binary on disk whether it works; if so, becomes it. */
+  private beginUpgrade(): void {
+    if (this.shutdown || this.helpers.size > 0) return;
+    const path = ownPath();
+    if (path === null || this.settings.program !== "sysmgr") return this.refuseUpgrade("no path");
+    const why = whyNotProgram(path);
+    if (why !== null) return this.refuseUpgrade(`${path}: ${why}`);
+    const answer = libc.pipe();
+    if (typeof answer === "number") return this.refuseUpgrade(libc.strerror(answer));
+    const pid = libc.spawn({
+      path,
+      argv: ["sysmgr", "--version"],
+      env: new libc.Strings(cleanEnvironment()),
+      fds: [[answer.write, 1]],
+      limits: this.limits,
+      umask: this.umask,
+    });
+    libc.close(answer.write);
+    const timer = setTimeout(() => libc.kill(-pid, SIGNALS.KILL), config.UPGRADE_PROBE);
+    const onEnd = (exit: Exit) => {
+      clearTimeout(timer);
+      const text = libc.readText(answer.read);
+      libc.close(answer.read);
+      const works = "code" in exit && exit.code === 0 && /^sysmgr \S+\n$/.test(String(text));
+      if (works) this.upgrade(path);
+      else this.refuseUpgrade(`${path} --version ${describeExit(exit)}`);
+    };
+    if (pid < 0) onEnd({ unknown: true });
+    else this.helpers.set(pid, onEnd);
+  }
+
+  /** The same process, the same children, another program: it adopts what RUNDIR tells. */
+  private upgrade(path: string): void {
+    for (const s of this.services.values()) if (!s.saved) this.save(s);
+    if (this.shutdown) return this.refuseUpgrade("shutting down");
+    const unsaved = [...this.services.values()].some((s) => !s.saved);
+    if (unsaved) return this.refuseUpgrade("RUNDIR cannot be written");
+    this.log.write("info", `becoming ${path}`);
+    const { lock, limits, umask } = this;
+    const code = becomeSuccessor(path, { lock, nofile: limits.soft, umask });
+    this.refuseUpgrade(`${path}: ${libc.strerror(code)}`);
+  }
+
+  private refuseUpgrade(why: string): void {
+    this.log.write("error", `cannot upgrade: ${escapeBytes(why)}`);
+    this.rundir.finish(SUPERVISOR, "upgrade");
+  }
+
+  // ---------------------------------------------------------------- shutdown
+
+  /** Stops everything in order; a second call makes it quick. */
+  private beginShutdown(code: number, why: string): void {
+    if (this.shutdown) return this.hurry(why);
+    this.log.write("info", `${why}: stopping ${this.byPid.size} services`);
+    this.shutdown = {
+      began: now(),
+      code,
+      dependents: this.dependents(),
+      killAt: now() + config.SHUTDOWN_KILL,
+      sessions: new Set(this.byPid.keys()),
+      swept: new Set(),
+      timers: new Set(),
+    };
+    this.at(config.SHUTDOWN_TERM, () => this.leaveAll());
+    this.at(config.SHUTDOWN_KILL, () => this.killAll());
+    this.at(config.SHUTDOWN_END, () => this.end());
+    for (let ms = 1_000; ms < config.SHUTDOWN_END; ms += 1_000)
+      this.at(ms, () => this.reportWaiting());
+    this.leaveIndependent();
+  }
+
+  /** Runs a step so long after the shutdown began. */
+  private at(ms: number, step: () => void): void {
+    const { shutdown } = this;
+    if (!shutdown) return;
+    shutdown.timers.add(setTimeout(this.guarded(step), Math.max(0, shutdown.began + ms - now())));
+  }
+
+  private hurry(why: string): void {
+    const { shutdown } = this;
+    if (!shutdown) return;
+    const killAt = Math.min(shutdown.killAt, now() + config.SHUTDOWN_HURRY);
+    if (killAt === shutdown.killAt) return;
+    this.log.write("info", `${why} again: KILL in ${config.SHUTDOWN_HURRY / 1000} s`);
+    shutdown.killAt = killAt;
+    this.leaveAll();
+    this.at(killAt - shutdown.began, () => this.killAll());
+  }
+
+  /** Who depends on whom, among those that run; edges within a cycle do not count. */
+  private dependents(): Map<Service, Set<Service>> {
+    const running = [...this.byPid.values()];
+    const needs = new Map(
+      running.map((s) => {
+        const names = this.rundir.depends(s.name);
+        return [s, names.map((n) => this.services.get(n)).filter((d) => d?.life.process)] as const;
+      }),
+    );
+    const reaches = (from: Service, to: Service, seen = new Set<Service>()): boolean => {
+      if (from === to) return true;
+      if (seen.has(from)) return false;
+      seen.add(from);
+      return (needs.get(from) ?? []).some((next) => next && reaches(next, to, seen));
+    };
+    const dependents = new Map(running.map((s) => [s, new Set<Service>()]));
+    for (const [s, needed] of needs) {
+      for (const d of needed) if (d && !reaches(d, s)) dependents.get(d)?.add(s);
+    }
+    return dependents;
+  }
+
+  /** Stops every service that no running one depends on. */
+  private leaveIndependent(): void {
+    const { shutdown } = this;
+    for (const s of [...this.services.values()]) {
+      if (!s.life.leaving && !shutdown?.dependents.get(s)?.size) this.apply(s, { type: "leave" });
+    }
+    this.sweep();
+  }
+
+  private leaveAll(): void {
+    for (const s of [...this.services.values()]) this.apply(s, { type: "leave" });
+  }
+
+  /** A service is gone for good: removed from SYSDIR, or stopped by a shutdown. */
+  private depart(s: Service): void {
+    const { shutdown } = this;
+    if (!shutdown) return this.forget(s);
+    this.setTimer(s, null);
+    this.services.delete(s.name);
+    if (!shutdown.dependents.delete(s)) return;
+    let freed = false;
+    for (const others of shutdown.dependents.values()) {
+      if (others.delete(s) && others.size === 0) freed = true;
+    }
+    if (freed) this.leaveIndependent();
+    this.sweep();
+  }
+
+  private reportWaiting(): void {
+    const { shutdown } = this;
+    const left = [...this.services.keys()].map(escapeBytes);
+    if (!shutdown || left.length === 0) return;
+    const more = left.length > 5 ? ` and ${left.length - 5} more` : "";
+    const seconds = Math.max(0, Math.round((shutdown.killAt - now()) / 1000));
+    this.log.write("info", `waiting for ${left.slice(0, 5).join(", ")}${more} (${seconds} s left)`);
+  }
+
+  /** KILL to all that is left, and to what is left in their sessions. */
+  private killAll(): void {
+    for (const s of this.services.values()) this.signal(s, SIGNALS.KILL);
+    for (const process of this.leftovers()) signalExactly(process, SIGNALS.KILL);
+  }
+
+  /** With all services gone, what they left behind goes too; then so do we. */
+  private sweep(): void {
+    const { shutdown } = this;
+    if (!shutdown || this.services.size > 0) return;
+    const left = this.leftovers();
+    const [first] = left;
+    if (!first) return this.end();
+    for (const process of left) {
+      if (shutdown.swept.has(process.pid)) continue;
+      shutdown.swept.add(process.pid);
+      const killed = now() >= shutdown.killAt;
+      for (const signal of killed ? [SIGNALS.KILL] : stopSignals(null))
+        signalExactly(process, signal);
+    }
+    whenEnded(
+      first,
+      this.guarded(() => this.sweep()),
+    );
+  }
+
+  /**
+   * Processes that services have left: in a service's session, or orphans that came to us,
+   * with their sessions; as PID 1, everybody.
+   */
+  private leftovers(): ProcessId[] {
+    const all = proc.allStats().filter((p) => p.state !== "Z" && !p.kernel);
+    const own = process.pid;
+    if (own === 1) return all.filter((p) => p.pid !== own);
+    const sessions = new Set(this.shutdown?.sessions);
+    for (const p of all) if (p.ppid === own) sessions.add(p.session);
+    sessions.delete(libc.getsid(0));
+    return all.filter((p) => sessions.has(p.session));
+  }
+
+  private end(): void {
+    const { shutdown } = this;
+    if (!shutdown) return;
+    for (const timer of shutdown.timers) clearTimeout(timer);
+    this.reap();
+    this.rundir.empty();
+    this.rundir.unlock();
+    this.log.write("info", `all stopped after ${formatAge(now() - shutdown.began)}`);
+    this.ended.resolve(shutdown.code);
+  }
+}
+
+/** Room in the environment for the name of a service or its logger. */
+const NAME_ROOM = 1_024;
+
+/** Milliseconds of a clock that never jumps. */
+function now(): number {
+  return performance.now();
+}
+
+/** What a service without a process was waiting for goes on after an adoption. */
+function resting({ state, wanted, next, reason }: Status): Partial<Life> {
+  const wait = next === null ? 0 : next - Date.now();
+  if (state === "failed") return { state, wanted, reason };
+  if (state !== "backoff" || wait <= 0) return {};
+  return { state, wanted, reason, due: now() + Math.min(wait, Math.max(...config.BACKOFF)) };
+}
+
+/** Do two lives differ in what the status file tells? */
+function statusDiffers(a: Life, b: Life): boolean {
+  const keys = ["wanted", "process", "runs", "short", "exit", "reason"] as const;
+  return keys.some((key) => a[key] !== b[key]);
+}
+
+/** /dev/null for services to read; -1 when what is there is something else. */
+function openNull(): number {
+  const fd = libc.openat(libc.AT_FDCWD, "/dev/null", libc.O.RDONLY);
+  const stat = fd < 0 ? fd : libc.fstat(fd);
+  if (typeof stat !== "number" && stat.isCharacterDevice) return fd;
+  if (fd >= 0) libc.close(fd);
+  return -1;
+}
+
+/**
+ * Calls back once when that very process has ended (at once if it has), child or not, unless the
+ * function that is returned was called before. Where no pidfd is to be had, a look every second
+ * stands in for it.
+ */
+function whenEnded(process: ProcessId, callback: () => void): () => void {
+  const pidfd = libc.pidfdOpen(process.pid);
+  if (pidfd < 0) {
+    const timer = setInterval(() => {
+      if (proc.isAlive(process.pid, process.started)) return;
+      clearInterval(timer);
+      callback();
+    }, config.SCAN_INTERVAL_BLIND);
+    return () => clearInterval(timer);
+  }
+  // A pidfd has nothing to read: the attempt fails as soon as there would be something.
+  const reader = Bun.file(pidfd).stream().getReader();
+  let wanted = true;
+  const finish = (then: () => void) => () => {
+    if (!wanted) return;
+    wanted = false;
+    void reader.cancel().catch(() => {});
+    libc.close(pidfd);
+    then();
+  };
+  const ended = finish(callback);
+  if (proc.isAlive(process.pid, process.started)) reader.read().then(ended, ended);
+  else setImmediate(ended);
+  return finish(() => {});
+}
+
+/** Signals a process only if it is still the one that was meant; else -E.SRCH. */
+function signalExactly(process: ProcessId, signal: number): number {
+  const pidfd = libc.pidfdOpen(process.pid);
+  const same = proc.isAlive(process.pid, process.started);
+  // Without a pidfd (too many open files) the check just made is the best there is.
+  const send =
+    pidfd < 0 ? () => libc.kill(process.pid, signal) : () => libc.pidfdKill(pidfd, signal);
+  const code = same ? send() : -E.SRCH;
+  if (pidfd >= 0) libc.close(pidfd);
+  return code;
+}

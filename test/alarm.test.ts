@@ -1,0 +1,104 @@
+/** How clients wait: woken by what they wait for, in time, and now and then where they cannot be. */
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { CLIENT_POLL } from "../config.ts";
+import { Alarm } from "../src/alarm.ts";
+import { IN } from "../src/libc.ts";
+import { RunDir } from "../src/rundir.ts";
+import { until } from "./lib/until.ts";
+import { scratchDirectory } from "./unit/scratch.ts";
+import { openWatcher } from "./unit/watcher.ts";
+
+const dir = scratchDirectory();
+const watcher = openWatcher();
+let rounds = 0;
+let path: string;
+let rundir: RunDir;
+let alarm: Alarm;
+
+beforeEach(() => {
+  path = `${dir}/run${++rounds}`;
+  const made = RunDir.make(path);
+  if (typeof made === "number") throw new Error("cannot make RUNDIR");
+  rundir = made;
+  rundir.makeService("web");
+  alarm = new Alarm(watcher);
+  alarm.watchService(rundir, "web");
+});
+
+afterEach(() => {
+  rmSync(path, { recursive: true, force: true });
+  rundir.close();
+});
+
+const far = () => performance.now() + 60_000;
+
+/** How long it took to ring, in milliseconds. */
+async function rung(deadline = far()): Promise<number> {
+  const began = performance.now();
+  expect(await alarm.ring(deadline)).toBeTrue();
+  return performance.now() - began;
+}
+
+test("it rings when the status is written", async () => {
+  setTimeout(() => rundir.writePid("web", 812), 50);
+  expect(await rung()).toBeWithin(40, 2_000);
+});
+
+test("it rings at once for what came while nobody listened, and once for all of it", async () => {
+  let seen = false;
+  alarm.watch("also", path, IN.CREATE);
+  watcher.add(path, IN.CREATE, () => {
+    seen = true;
+  });
+  rundir.writePid("web", 812);
+  writeFileSync(`${path}/new`, "");
+  await until(() => seen, "the event");
+  await rung();
+  expect(await alarm.ring(performance.now() + 100)).toBeTrue();
+  expect(await alarm.ring(performance.now() - 1)).toBeFalse();
+});
+
+test("it does not ring after the deadline", async () => {
+  expect(await alarm.ring(performance.now() - 1)).toBeFalse();
+  rundir.writePid("web", 812);
+  expect(await alarm.ring(performance.now())).toBeFalse();
+});
+
+describe("what is not watched, or not any more,", () => {
+  test("is looked at now and then", async () => {
+    const blind = new Alarm(null);
+    expect(blind.isBlind).toBeFalse();
+    blind.watchService(rundir, "web");
+    expect(blind.isBlind).toBeTrue();
+    const began = performance.now();
+    expect(await blind.ring(far())).toBeTrue();
+    expect(performance.now() - began).toBeWithin(CLIENT_POLL - 20, CLIENT_POLL + 2_000);
+  });
+
+  test("is looked at so until it is watched again", async () => {
+    rmSync(`${path}/web`, { recursive: true });
+    await rung();
+    await until(() => alarm.isBlind, "blindness");
+    rundir.makeService("web");
+    alarm.watchService(rundir, "web");
+    expect(alarm.isBlind).toBeFalse();
+    setTimeout(() => rundir.writePid("web", 812), 30);
+    await rung();
+  });
+
+  test("is noticed when it was moved away", async () => {
+    renameSync(`${path}/web`, `${path}/gone`);
+    await rung();
+    expect(alarm.isBlind).toBeTrue();
+  });
+
+  test("is nothing to wait for once it is forgotten", async () => {
+    alarm.watch("none", `${path}/none`, IN.CREATE);
+    expect(alarm.isBlind).toBeTrue();
+    alarm.forget("none");
+    expect(alarm.isBlind).toBeFalse();
+    alarm.reset();
+    expect(alarm.isBlind).toBeTrue();
+  });
+});

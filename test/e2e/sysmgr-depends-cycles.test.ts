@@ -1,0 +1,197 @@
+/** Services that wait for one another: at least one says so, and nothing hangs. */
+import { expect } from "bun:test";
+import { DEPENDS, experienced, needing, waits, wanting } from "../lib/depends.ts";
+import { place } from "../lib/files.ts";
+import { patientScenario } from "../lib/scenario.ts";
+import { STAY } from "../lib/service.ts";
+import type { Supervisor } from "../lib/supervisor.ts";
+import { until } from "../lib/until.ts";
+
+/** What was said of cycles, each once. */
+function reports(sysmgr: Supervisor): string[] {
+  const lines = sysmgr.messages.split("\n").filter((line) => line.includes("cycle"));
+  return [...new Set(lines)];
+}
+
+/** Every way to say it, of which a call in a member may choose that which begins with it. */
+function rotations(...names: string[]): string[] {
+  return names.map((first, i) => {
+    const rest = [...names.slice(i + 1), ...names.slice(0, i)];
+    return `sysmgr-depends: cycle: ${[first, ...rest, first].join(" -> ")}`;
+  });
+}
+
+async function reported(sysmgr: Supervisor, allowed: string[]): Promise<void> {
+  await until(() => reports(sysmgr).length > 0, "a cycle is reported");
+  expect(reports(sysmgr).filter((line) => !allowed.includes(line))).toEqual([]);
+}
+
+for (const names of [
+  ["a", "b"],
+  ["a", "b", "c"],
+  ["a", "b", "c", "d", "e", "f"],
+]) {
+  patientScenario(`a cycle of ${names.length} is reported; who goes on comes up`, async (box) => {
+    const services = names.map((name, i) =>
+      box.service(name, wanting(names[(i + 1) % names.length] ?? "")),
+    );
+    experienced(...services);
+    const sysmgr = await box.start();
+    await reported(sysmgr, rotations(...names));
+    await until(() => services.every((s) => s.status.state === "up"), "all are up");
+    expect(services.map((s) => s.starts.length)).toEqual(names.map(() => 1));
+    // One has failed at least, and whoever waited for it went on.
+    expect(services.filter((s) => s.count("code 1") === 1).length).toBeGreaterThanOrEqual(1);
+    for (const s of services) expect(s.count("code 0") + s.count("code 1")).toBe(1);
+    expect(reports(sysmgr).filter((line) => !rotations(...names).includes(line))).toEqual([]);
+  });
+}
+
+for (const names of [
+  ["a", "b"],
+  ["a", "b", "c"],
+]) {
+  patientScenario(`a cycle of ${names.length} that is broken later comes up`, async (box) => {
+    const services = names.map((name, i) =>
+      box.service(name, needing(names[(i + 1) % names.length] ?? "")),
+    );
+    experienced(...services);
+    const sysmgr = await box.start();
+    await reported(sysmgr, rotations(...names));
+    await until(() => services.some((s) => s.count("failed 1") > 0), "one has failed");
+    expect(services.flatMap((s) => s.lines).filter((line) => line === "go")).toEqual([]);
+    const [first] = services;
+    if (first) place(first.entry, first.script(), 0o755);
+    await box.run(["svctl", "restart", "a"]);
+    await until(() => services.every((s) => s.status.state === "up"), "all are up");
+  });
+}
+
+patientScenario("who waits for itself is told", async (box) => {
+  const a = box.service("a", wanting("a"));
+  experienced(a);
+  const sysmgr = await box.start();
+  await a.traced("code 1");
+  expect(reports(sysmgr)).toEqual(["sysmgr-depends: cycle: a -> a"]);
+  await a.is("up");
+});
+
+patientScenario("who waits for itself among others is told at once", async (box) => {
+  const b = box.service("b");
+  const a = box.service("a", wanting("b", "./a"));
+  experienced(a);
+  await box.run(["mkdir", "-p", b.file(".")]);
+  b.mark();
+  const sysmgr = await box.start();
+  await a.traced("code 1");
+  expect(reports(sysmgr)).toEqual(["sysmgr-depends: cycle: a -> a"]);
+});
+
+patientScenario("a cycle through one of several services is found", async (box) => {
+  const ends = ["x", "y", "z"].map((name) => box.service(name));
+  const a = box.service("a", wanting("x", "y", "b"));
+  const b = box.service("b", wanting("z", "c", "x"));
+  const c = box.service("c", wanting("y", "a", "z"));
+  experienced(a, b, c);
+  const sysmgr = await box.start();
+  await reported(sysmgr, rotations("a", "b", "c"));
+  await until(() => [a, b, c, ...ends].every((s) => s.status.state === "up"), "all are up");
+});
+
+patientScenario("a cycle made by several calls at once is found", async (box) => {
+  const both = (x: string, y: string) =>
+    `'${DEPENDS}' ${x} & '${DEPENDS}' ${y} & wait\ntrace go\n${STAY}`;
+  const db = box.service("db");
+  const a = box.service("a", both("db", "b"));
+  const b = box.service("b", both("a", "db"));
+  experienced(a, b);
+  const sysmgr = await box.start();
+  await reported(sysmgr, rotations("a", "b"));
+  await until(() => [a, b, db].every((s) => s.status.state === "up"), "all are up");
+});
+
+patientScenario("a cycle of calls with -f is found, too", async (box) => {
+  const [a, b] = [box.service("a", wanting("-f", "b")), box.service("b", wanting("a"))];
+  experienced(a, b);
+  const sysmgr = await box.start();
+  await reported(sysmgr, rotations("a", "b"));
+  // If it was b that was told, a waits for an end of b that does not come: nothing hangs but that.
+  await b.is("up");
+});
+
+patientScenario("who waits for a member of a cycle is no member", async (box) => {
+  const [a, b] = [box.service("a", wanting("b")), box.service("b", wanting("a"))];
+  const tail = box.service("tail", needing("a"));
+  experienced(a, b, tail);
+  const sysmgr = await box.start();
+  await reported(sysmgr, rotations("a", "b"));
+  await tail.traced("go");
+  expect(reports(sysmgr).filter((line) => line.includes("tail"))).toEqual([]);
+});
+
+patientScenario("names in a report are fit for a terminal", async (box) => {
+  const [x, y] = ["a\x1b[31m\n", "b \\"];
+  const a = box.service(x ?? "", wanting(`'${y}'`));
+  const b = box.service(y ?? "", wanting(`'${x}'`));
+  experienced(a, b);
+  const sysmgr = await box.start();
+  await reported(sysmgr, rotations("a\\x1b[31m\\x0a", "b \\x5c"));
+  await until(() => a.status.state === "up" && b.status.state === "up", "both are up");
+});
+
+patientScenario("two that ask for each other while they are up are no cycle", async (box) => {
+  const hook = (name: string) => `trap "'${DEPENDS}' ${name}; trace code \\$?" USR1
+trace ready\nwhile :; do sleep 3600 & wait $!; kill $!; done`;
+  const [a, b] = [box.service("a", hook("b")), box.service("b", hook("a"))];
+  const sysmgr = await box.start();
+  for (const s of [a, b]) {
+    await s.traced("ready");
+    await s.is("up");
+  }
+  await box.run(["svctl", "usr1", "a", "b"]);
+  await a.traced("code 0");
+  await b.traced("code 0");
+  expect(reports(sysmgr)).toEqual([]);
+});
+
+patientScenario(
+  "a hook of what is up that waits for who waits for others is no cycle",
+  async (box) => {
+    const hook = `trap "'${DEPENDS}' web; trace code \\$?" USR1
+trace ready\nwhile :; do sleep 3600 & wait $!; kill $!; done`;
+    const db = box.service("db", hook);
+    const mail = box.service("mail");
+    await box.run(["mkdir", "-p", mail.file(".")]);
+    mail.mark();
+    const web = box.service("web", needing("db", "mail"));
+    experienced(web);
+    const sysmgr = await box.start();
+    await db.traced("ready");
+    await db.is("up");
+    await waits(web);
+    await box.run(["svctl", "usr1", "db"]);
+    await waits(db);
+    await sysmgr.answers();
+    expect(reports(sysmgr)).toEqual([]);
+    mail.unmark();
+    await web.traced("go");
+    await db.traced("code 0");
+    expect(reports(sysmgr)).toEqual([]);
+  },
+);
+
+patientScenario("cycles that begin at the same moment never hang", async (box) => {
+  const names = ["a", "b", "c"];
+  const services = names.map((name, i) => box.service(name, wanting(names[(i + 1) % 3] ?? "")));
+  experienced(...services);
+  const sysmgr = await box.start();
+  for (let round = 1; round <= 5; round++) {
+    await until(() => services.every((s) => s.status.state === "up"), "all are up");
+    expect(services.map((s) => s.starts.length)).toEqual(names.map(() => round));
+    // Stopped first: while one of them is still up, there is no cycle.
+    if (round < 5) await box.run(["svctl", "stop", ...names]);
+    if (round < 5) await box.run(["svctl", "start", ...names]);
+  }
+  expect(sysmgr.count(/cycle/)).toBeGreaterThanOrEqual(1);
+  expect(reports(sysmgr).filter((line) => !rotations(...names).includes(line))).toEqual([]);
+});

@@ -1,0 +1,168 @@
+/** The life of a service: restarts, backoff, and what its status file says of it. */
+import { expect } from "bun:test";
+import { readlinkSync } from "node:fs";
+import { exists, read, write } from "../lib/files.ts";
+import { kill, readStat } from "../lib/processes.ts";
+import { patientScenario, scenario } from "../lib/scenario.ts";
+import type { Service } from "../lib/service.ts";
+import { until } from "../lib/until.ts";
+
+/** How far in the future the next start was due when the status was written, in seconds. */
+function wait(service: Service): number {
+  const { next, since } = service.status;
+  return Math.round(Number(next) - Number(since));
+}
+
+patientScenario("restarts what was killed after a good run at once", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start();
+  const pid = await web.aged(1000);
+  kill(pid, "SIGKILL");
+  await web.runningAfter(pid);
+  expect(web.status).toMatchObject({ runs: "2", exit: "signal KILL" });
+  expect(web.status.short).toBeUndefined();
+  expect(sysmgr.count(/^sysmgr: web: ended by signal KILL after [\d.]+ s; restarting$/)).toBe(1);
+});
+
+patientScenario("restarts what ends with 0, too", async (box) => {
+  const web = box.service("web", "sleep 1.1");
+  const sysmgr = await box.start();
+  await until(() => web.starts.length >= 3, "three lives");
+  expect(web.status.exit).toBe("0");
+  expect(sysmgr.count(/next start in/)).toBe(0);
+});
+
+patientScenario("waits 1, 2 and 4 s after lives that were too short", async (box) => {
+  const web = box.service("web", "exit 3");
+  const sysmgr = await box.start();
+  for (const [index, seconds] of [1, 2, 4].entries()) {
+    await until(() => web.status.short === String(index + 1), `${index + 1} short lives`);
+    expect(web.status).toMatchObject({ state: "backoff", wanted: "up", exit: "3" });
+    expect(wait(web)).toBe(seconds);
+    expect(web.pid).toBeNull();
+    expect(web.status.pid).toBeUndefined();
+    expect(web.starts.length).toBe(index + 1);
+    await sysmgr.says(new RegExp(`web: exited with 3 after .*; next start in ${seconds} s`));
+  }
+});
+
+scenario("waits 30 s at most, and a successor goes on with the count", async (box) => {
+  const web = box.service("web", "exit 3");
+  const first = await box.start();
+  await web.is("backoff");
+  await first.crash();
+  for (const [before, seconds] of [
+    [3, 8],
+    [4, 16],
+    [5, 30],
+    [60, 30],
+  ]) {
+    const due = `next=${(Date.now() / 1000).toFixed(3)}`;
+    const text = (read(web.file("status")) ?? "").replace(/^next=.*$/m, due);
+    write(web.file("status"), text.replace(/^short=.*$/m, `short=${before}`));
+    const sysmgr = await box.start();
+    await until(() => web.status.short === String((before ?? 0) + 1), "another short life");
+    expect(wait(web)).toBe(seconds ?? 0);
+    await sysmgr.crash();
+  }
+});
+
+patientScenario("a good run ends the waits", async (box) => {
+  const web = box.service("web", `[ -e ${box.dir}/good ] || exit 1\nexec sleep 3600`);
+  await box.start();
+  await until(() => web.status.short === "1", "a short life");
+  await Bun.write(`${box.dir}/good`, "");
+  kill(await web.aged(1000), "SIGKILL");
+  await until(() => web.starts.length >= 3, "a third life");
+  kill(await web.running(), "SIGKILL");
+  await web.is("backoff");
+  expect(web.status.short).toBe("1");
+});
+
+scenario("a stop ends a wait; up, restart and once end it with a start", async (box) => {
+  const web = box.service("web", "exit 1");
+  await box.start();
+  await web.is("backoff");
+  web.mark();
+  await web.is("down");
+  expect(web.status.next).toBeUndefined();
+  for (const command of ["up", "restart", "up"]) {
+    const before = web.starts.length;
+    await web.command(command);
+    await web.is("backoff");
+    expect(web.starts.length).toBe(before + 1);
+    expect(web.status.short).toBe("1");
+  }
+  await web.command("once");
+  await web.is("down");
+  expect(web.status).toMatchObject({ wanted: "once", exit: "1" });
+});
+
+scenario("the status file says what is so", async (box) => {
+  const web = box.service("web");
+  const before = Date.now() / 1000;
+  await box.start();
+  const pid = await web.running();
+  await web.is("up");
+  const boot = read("/proc/sys/kernel/random/boot_id")?.trim();
+  expect(web.status).toEqual({
+    state: "up",
+    wanted: "up",
+    pid: String(pid),
+    start: String(readStat(pid)?.started),
+    boot: boot ?? "",
+    pidns: readlinkSync("/proc/self/ns/pid").replace(/\D/g, ""),
+    since: expect.stringMatching(/^\d+\.\d{3}$/),
+    runs: "1",
+  });
+  expect(read(web.file("pid"))).toBe(`${pid}\n`);
+  const since = Number(web.status.since);
+  expect(since).toBeGreaterThanOrEqual(before);
+  expect(since).toBeLessThanOrEqual(Date.now() / 1000 + 1);
+  await web.command("down");
+  await web.is("down");
+  expect(web.status).toEqual({
+    state: "down",
+    wanted: "down",
+    boot: boot ?? "",
+    pidns: web.status.pidns,
+    since: expect.any(String),
+    runs: "1",
+    exit: "signal TERM",
+  });
+  expect(exists(web.file("pid"))).toBeFalse();
+});
+
+scenario("a service is starting before it is up", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start({ args: ["-v"] });
+  const seen = new Set<string>();
+  await until(() => {
+    const { state } = web.status;
+    if (state) seen.add(state);
+    return state === "up";
+  }, "web is up");
+  expect([...seen].filter((state) => state !== "down")).toEqual(["starting", "up"]);
+  expect(sysmgr.messages).toMatch(/web: started, pid \d+\nsysmgr: web: up\n/);
+});
+
+scenario("says why it cannot start something, in status and once in its messages", async (box) => {
+  const web = box.declare("web");
+  const sysmgr = await box.start();
+  web.install("", 0o644);
+  await web.is("failed");
+  expect(web.status.reason).toBe("not executable");
+  for (const _ of [1, 2, 3]) await sysmgr.answers();
+  expect(sysmgr.count(/^sysmgr: web: cannot start: not executable$/)).toBe(1);
+  web.install();
+  await web.running();
+  expect(web.status.reason).toBeUndefined();
+});
+
+scenario("eleven hundred services start and stop together", async (box) => {
+  const services = Array.from({ length: 1_100 }, (_, i) => box.service(`s${i}`));
+  const sysmgr = await box.start({ args: ["-q"] });
+  for (const service of services) await service.running();
+  expect(services.every((s) => s.starts.length === 1)).toBeTrue();
+  await sysmgr.stop();
+});

@@ -1,0 +1,246 @@
+/** RUNDIR is missing, full, or removed: services live on, and it is healed. */
+import { expect } from "bun:test";
+import { chmodSync, lstatSync } from "node:fs";
+import {
+  append,
+  exists,
+  link,
+  makeDirectory,
+  raw,
+  read,
+  remove,
+  rename,
+  touch,
+  write,
+} from "../lib/files.ts";
+import { kill } from "../lib/processes.ts";
+import { have, patientScenario, scenario } from "../lib/scenario.ts";
+import { trapping } from "../lib/service.ts";
+import { until } from "../lib/until.ts";
+
+/** Root without the power to write where the mode says no. */
+const HUMBLE = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"];
+
+const isDirectory = (path: string) => exists(path) && lstatSync(raw(path)).isDirectory();
+
+scenario("a RUNDIR that is missing is made, with what leads to it", async (box) => {
+  const web = box.service("web");
+  box.rundir = `${box.dir}/a/b/run`;
+  await box.start();
+  await web.running();
+  expect(isDirectory(`${box.dir}/a/b/run/web/control`)).toBeTrue();
+});
+
+scenario("a RUNDIR that cannot be is said to be so: one line, exit 1", async (box) => {
+  write(`${box.dir}/file`, "");
+  link("loop", `${box.dir}/loop`);
+  for (const path of ["file", "file/below", "loop"]) {
+    const { code, out, err } = await box.run(["sysmgr", "-r", `${box.dir}/${path}`]);
+    expect({ code, out }).toEqual({ code: 1, out: "" });
+    expect(err).toMatch(/^sysmgr: cannot open .*: .*\n$/);
+  }
+});
+
+scenario(
+  "a RUNDIR that cannot be made or written in is said to be so: one line, exit 1",
+  async (box) => {
+    const wrapper = HUMBLE;
+    makeDirectory(`${box.dir}/closed/run`);
+    chmodSync(`${box.dir}/closed/run`, 0o555);
+    chmodSync(`${box.dir}/closed`, 0o555);
+    for (const path of ["closed/run", "closed/other"]) {
+      const { code, out, err } = await box.run(["sysmgr", "-r", `${box.dir}/${path}`], { wrapper });
+      expect({ code, out }).toEqual({ code: 1, out: "" });
+      expect(err).toMatch(/^sysmgr: cannot \w+ .*: .*\n$/);
+    }
+  },
+  have.setpriv,
+);
+
+patientScenario(
+  "a RUNDIR that cannot be written in any more: said once, healed later",
+  async (box) => {
+    const [web, other] = [box.service("web"), box.service("other")];
+    const sysmgr = await box.start({ wrapper: HUMBLE });
+    const [pid, untouched] = [await web.aged(1000), await other.running()];
+    chmodSync(box.rundir, 0o555);
+    for (const dir of ["web", "other"]) chmodSync(`${box.rundir}/${dir}`, 0o555);
+    kill(pid, "SIGKILL");
+    await until(() => web.starts.length === 2, "web is started again");
+    await sysmgr.says(/cannot write status of web: Permission denied/);
+    kill(web.starts.at(-1) ?? 0, "SIGKILL");
+    await until(() => web.starts.length === 3, "and again");
+    for (const dir of ["", "web", "other"]) chmodSync(`${box.rundir}/${dir}`, 0o755);
+    await web.running();
+    await sysmgr.says(/RUNDIR: written again/);
+    expect(sysmgr.count(/cannot write/)).toBe(1);
+    expect(other.pid).toBe(untouched);
+  },
+  have.setpriv,
+);
+
+for (const [what, limit] of [
+  ["full", "size=128k"],
+  ["out of inodes", "nr_inodes=40"],
+] as const) {
+  patientScenario(
+    `a RUNDIR on a disk that is ${what}: said once, healed later`,
+    async (box) => {
+      const web = box.service("web", trapping("HUP"));
+      const [other, late] = [box.service("other"), box.declare("late")];
+      makeDirectory(box.rundir);
+      const mount = `mount -t tmpfs -o mode=755,${limit} run ${box.rundir} && exec "$@"`;
+      const wrapper = ["unshare", "-m", "sh", "-c", mount, "sh"];
+      const sysmgr = await box.start({ wrapper, elsewhere: true });
+      const [pid, untouched] = [await web.aged(1000), await other.running()];
+      await web.traced("ready");
+
+      const junk = `/proc/${sysmgr.pid}/root${box.rundir}/.junk`;
+      makeDirectory(junk);
+      expect(() => {
+        for (let i = 0; ; i++) append(`${junk}/${i}`, "x".repeat(4096));
+      }).toThrow(/ENOSPC/);
+
+      kill(pid, "SIGKILL");
+      await until(() => web.starts.length === 2, "web is started again");
+      await sysmgr.says(/cannot write status of web: No space left on device/);
+      const next = web.starts.at(-1) ?? 0;
+      late.install();
+      await until(() => late.starts.length === 1, "a new service is started all the same");
+      await web.traced("ready", 2);
+
+      remove(junk);
+      expect(await web.running()).toBe(next);
+      await late.running();
+      await sysmgr.says(/RUNDIR: written again/);
+      // A file that goes makes room for another: then the trouble may end and begin again.
+      const again = () => sysmgr.count(/written again/);
+      await until(() => sysmgr.count(/cannot /) === again(), "each trouble is said once, and over");
+      expect([other.pid, other.starts.length]).toEqual([untouched, 1]);
+      await late.command("down");
+      await late.is("down");
+      await web.command("hup");
+      await web.traced("HUP");
+      expect(web.starts.length).toBe(2);
+    },
+    have.mounts,
+  );
+}
+
+scenario(
+  "a RUNDIR that is removed is made again: services and stop markers are kept",
+  async (box) => {
+    const [web, db, mail] = [box.service("web"), box.service("db"), box.service("mail")];
+    const sysmgr = await box.start();
+    const pids = [await web.running(), await db.running()];
+    await mail.running();
+    await mail.command("down");
+    await mail.is("down");
+    await db.command("once");
+    // In one moment, as sysmgr sees it.
+    sysmgr.signal("SIGSTOP");
+    remove(box.rundir);
+    sysmgr.signal("SIGCONT");
+    await sysmgr.says(/RUNDIR was removed; made again/);
+    await sysmgr.answers();
+    await until(() => web.pid === pids[0] && db.pid === pids[1], "their pids are there again");
+    expect(read(`${box.rundir}/pid`)).toBe(`${sysmgr.pid}\n`);
+    expect([web.starts.length, db.starts.length, mail.starts.length]).toEqual([1, 1, 1]);
+    expect([mail.status.wanted, db.status.wanted]).toEqual(["down", "once"]);
+    expect([read(mail.file("lock")), read(db.file("lock"))]).toEqual(["", "once\n"]);
+    mail.unmark();
+    await mail.running();
+    await web.command("down");
+    await web.is("down");
+    const second = await box.run(["sysmgr", "-d", box.sysdir, "-r", box.rundir]);
+    expect(second.err).toContain("another sysmgr works there");
+  },
+);
+
+scenario("rm -rf RUNDIR, again and again, against a sysmgr that makes it again", async (box) => {
+  const [web, db] = [box.service("web"), box.service("db")];
+  const sysmgr = await box.start();
+  const pids = [await web.running(), await db.running()];
+  for (let i = 0; i < 10; i++) {
+    // Some of it is made again while rm is still at it, which rm says.
+    await box.run(["rm", "-rf", box.rundir]);
+    await until(() => web.pid === pids[0] && db.pid === pids[1], "their pids are there again");
+    await until(() => read(`${box.rundir}/pid`) === `${sysmgr.pid}\n`, "sysmgr's is there again");
+    await sysmgr.answers();
+  }
+  expect((await box.run(["sysmgr"])).err).toContain("another sysmgr works there");
+  expect([web.starts.length, db.starts.length]).toEqual([1, 1]);
+});
+
+scenario("a RUNDIR that is moved away is made again", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  rename(box.rundir, `${box.dir}/away`);
+  await until(() => web.pid === pid, "web is written down again");
+  web.mark();
+  await web.is("down");
+  // What is done in the old one is nobody's business.
+  touch(`${box.dir}/away/web/control/up`);
+  await sysmgr.answers();
+  expect(web.status.state).toBe("down");
+});
+
+scenario("a service's directory that is removed is made again, its marker too", async (box) => {
+  const [web, db] = [box.service("web"), box.service("db")];
+  await box.start();
+  const pid = await web.running();
+  await db.running();
+  await db.command("down");
+  await db.is("down");
+  for (const service of [web, db]) rename(service.directory, `${box.dir}/away.${service.name}`);
+  await until(() => web.pid === pid, "web's is made again");
+  await until(() => exists(db.file("lock")), "db's marker is made again");
+  expect([web.status.state, db.status.state, db.starts.length]).toEqual([
+    expect.stringMatching(/starting|up/),
+    "down",
+    1,
+  ]);
+  await web.command("restart");
+  await web.runningAfter(pid);
+  db.unmark();
+  await db.running();
+});
+
+scenario(
+  "a service's drop box, status or pid that is removed is made again by a scan",
+  async (box) => {
+    const web = box.service("web");
+    const sysmgr = await box.start();
+    const pid = await web.running();
+    for (const file of ["control", "status", "pid"]) remove(web.file(file));
+    await sysmgr.answers();
+    await until(() => web.pid === pid, "pid is there again");
+    await until(() => web.status.pid === String(pid), "status is there again");
+    await until(() => isDirectory(web.file("control")), "control is there again");
+    await web.command("restart");
+    await web.runningAfter(pid);
+  },
+);
+
+scenario("sysmgr's own drop box and pid that are removed are made again by a scan", async (box) => {
+  const sysmgr = await box.start();
+  remove(`${box.rundir}/.control`);
+  remove(`${box.rundir}/pid`);
+  sysmgr.signal("SIGALRM");
+  await until(() => isDirectory(`${box.rundir}/.control`), "the drop box is there again");
+  await until(() => read(`${box.rundir}/pid`) === `${sysmgr.pid}\n`, "pid is there again");
+  await sysmgr.answers();
+});
+
+scenario("a lock file that is removed is made again, and lets nobody in", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  remove(`${box.rundir}/.lock`);
+  await until(() => exists(`${box.rundir}/.lock`), "the lock is there again");
+  await sysmgr.answers();
+  const second = await box.run(["sysmgr"]);
+  expect(second).toMatchObject({ code: 1, err: expect.stringContaining("another sysmgr works") });
+  expect(web.pid).toBe(pid);
+});

@@ -1,0 +1,49 @@
+/** Services that wait for others, and what is written down of it. */
+import { list, makeDirectory, read } from "./files.ts";
+import { readStat } from "./processes.ts";
+import { BIN } from "./sandbox.ts";
+import { type Service, STAY } from "./service.ts";
+import { until } from "./until.ts";
+
+export const DEPENDS = `${BIN}/sysmgr-depends`;
+
+/** Waits, traces `go`, and stays; ends when the waiting fails. */
+export function needing(...args: string[]): string {
+  return `'${DEPENDS}' ${args.join(" ")} || { trace "failed $?"; exit 1; }\ntrace go\n${STAY}`;
+}
+
+/** The same, but goes on when the waiting fails, as a script does that does not care. */
+export function wanting(...args: string[]): string {
+  return `'${DEPENDS}' ${args.join(" ")}; trace "code $?"\n${STAY}`;
+}
+
+/**
+ * As if it had asked for others in its last life: then it is not up before it has run for a
+ * second, so that a test need not be quick.
+ */
+export function experienced(...services: Service[]): void {
+  for (const service of services) makeDirectory(service.file("depends"));
+}
+
+/** The calls of sysmgr-depends that it has written down: pid, start time, and for what. */
+export function waiting(service: Service): { pid: number; start: number; wants: string[] }[] {
+  const calls = list(service.file("waiting")).filter((name) => !name.startsWith("."));
+  return calls.map((name) => {
+    const text = read(service.file(`waiting/${name}`)) ?? "";
+    const value = (key: string) => Number(text.match(new RegExp(`^${key}=(\\d+)$`, "m"))?.[1]);
+    const wants = text.match(/^for=.*$/gm)?.map((line) => line.slice(4)) ?? [];
+    return { pid: value("pid"), start: value("start"), wants };
+  });
+}
+
+/** Waits until so many calls in it wait; resolves to their pids. */
+export async function waits(service: Service, calls = 1): Promise<number[]> {
+  const alive = () => waiting(service).filter((c) => readStat(c.pid)?.started === c.start);
+  await until(() => alive().length === calls, `${calls} calls wait in ${service.name}`);
+  return alive().map((call) => call.pid);
+}
+
+/** For whom it has asked in this life. */
+export function asked(service: Service): string[] {
+  return list(service.file("depends")).sort();
+}

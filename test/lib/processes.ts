@@ -1,0 +1,54 @@
+/** What /proc tells of processes, for tests. */
+import { readdirSync, readlinkSync } from "node:fs";
+import { allStats, type ProcStat, readEnviron, readStat } from "../../src/proc.ts";
+
+export { readStat };
+
+export function lives(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat !== null && stat.state !== "Z";
+}
+
+export function children(pid: number): ProcStat[] {
+  return allStats().filter((p) => p.ppid === pid);
+}
+
+/** What each open descriptor leads to, by number. */
+export function descriptors(pid: number): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
+    try {
+      found.set(Number(fd), readlinkSync(`/proc/${pid}/fd/${fd}`));
+    } catch {
+      // closed meanwhile
+    }
+  }
+  return found;
+}
+
+/** A process has none for a moment of each exec: then it is looked at again. */
+export function environment(pid: number): string[] {
+  for (let looks = 1; ; looks++) {
+    const text = readEnviron(pid);
+    const found = (text ?? []).filter((v) => v !== "");
+    if (found.length > 0 || text === null || looks === 10 || !lives(pid)) return found;
+    Bun.sleepSync(1);
+  }
+}
+
+/** Every live process in whose environment a path occurs that nobody else can have: ours. */
+export function carriers(path: string): number[] {
+  return allStats()
+    .filter((p) => p.state !== "Z" && !p.kernel)
+    .map((p) => p.pid)
+    .filter((pid) => environment(pid).some((v) => v.includes(path)));
+}
+
+/** Does nothing when it has gone. */
+export function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // gone
+  }
+}
