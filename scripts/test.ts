@@ -2,9 +2,9 @@
  * usage: test.ts [--repeat N] [FILTER...]
  *
  * Runs the lint steps, and N times every test file below test/: those whose name contains one of
- * the filters, or all. Each is a process of its own, some at a time. Prints a line for each, then
- * in full what the failed ones said, then "N passed, N failed, N skipped" as the last line. Exits
- * with 1 if anything failed or nothing was run.
+ * the filters, or all. Each is a process of its own, some at a time. Prints a line for each, and
+ * what it said if it failed; then what failed, once more, and "N passed, N failed, N skipped" as
+ * the last line. Exits with 1 if anything failed or nothing was run.
  *
  * Each process has a TMPDIR of its own. Whatever still carries it in its environment when the
  * tests are done was left behind: it is killed, and the file counts as failed.
@@ -142,6 +142,12 @@ function report(result: Result): void {
   const took = `${result.seconds.toFixed(1)} s`;
   console.log(`${verdict} ${result.name.padEnd(40)} ${words(result)}, ${took}`);
   for (const line of skips(result.output)) console.log(`       ${line}`);
+  if (result.failed > 0) console.log(withoutPasses(result.output));
+}
+
+function withoutPasses(output: string): string {
+  const lines = output.trimEnd().split("\n");
+  return lines.filter((line) => !line.startsWith("(pass)")).join("\n");
 }
 
 async function runAll(jobs: Job[]): Promise<Result[]> {
@@ -168,7 +174,8 @@ async function main(): Promise<number> {
 
   const results = await runAll(select(positionals, rounds));
   for (const { name, output } of results.filter(({ failed }) => failed > 0)) {
-    console.log(`\n---- ${name}\n${output.trimEnd()}`);
+    const tests = output.split("\n").filter((line) => line.startsWith("(fail)"));
+    console.log([`\nFAIL ${name}`, ...tests].join("\n     "));
   }
   const sum = (key: keyof Counts) => results.reduce((total, result) => total + result[key], 0);
   const total = { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };

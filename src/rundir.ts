@@ -62,10 +62,11 @@ export type Taken<Name extends string> = {
 /**
  * What happened to a service, or to the supervisor itself (SUPERVISOR): its stop marker was
  * completed or went away; look at the drop box, at who waits; a file is being written (it is
- * closed soon, or was linked in and needs no closing); or a directory is gone.
+ * closed soon, or was linked in and needs no closing); its pid file was removed, which is right if
+ * nothing runs; or something that must be there is gone.
  */
 export type OnEvent = (
-  what: "marked" | "unmarked" | "command" | "unfinished" | "waiting" | "lost",
+  what: "marked" | "unmarked" | "command" | "unfinished" | "waiting" | "pidless" | "lost",
   name: string,
 ) => void;
 
@@ -209,9 +210,10 @@ export class RunDir {
     return this.exists(`${name}/status`);
   }
 
-  /** False when something that it must have was removed. */
-  isWhole(name: string): boolean {
-    return this.hasStatus(name) && this.exists(controlDir(name));
+  /** False when something that it must have was removed; a pid, while it runs. */
+  isWhole(name: string, runs: boolean): boolean {
+    const hasPid = !runs || this.exists(`${name}/pid`);
+    return hasPid && this.hasStatus(name) && this.exists(controlDir(name));
   }
 
   removeService(name: string): void {
@@ -254,6 +256,8 @@ export class RunDir {
 
   private readonly onService = (mask: number, file: string, name: string): void => {
     if (file === "" && mask & LOST) this.on("lost", name);
+    else if (file === "status" && mask & GONE) this.on("lost", name);
+    else if (file === "pid" && mask & GONE) this.on("pidless", name);
     else if (file === "waiting") this.on("waiting", name);
     else if (file === "lock" && mask & GONE) this.on("unmarked", name);
     else if (file === "lock") {

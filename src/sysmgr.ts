@@ -342,12 +342,16 @@ class Scanner {
     if (!this.watcher) return;
     const onEvent = this.guarded(this.onRundirEvent.bind(this));
     this.rundirWatches = this.got(this.rundir.watch(this.watcher, onEvent));
+    // What was removed before it could be watched is told by no event.
+    if (!this.rundir.isCurrent() || !this.rundir.hasSupervisorFiles())
+      this.check("watch", this.rundir.path, -E.NOENT);
   }
 
   private onRundirEvent(...[what, name]: Parameters<OnEvent>): void {
-    if (what === "lost") return this.heal();
-    if (name === SUPERVISOR) return what === "unfinished" ? this.lookLater(name) : this.obey();
     const s = this.services.get(name);
+    if (what === "lost" || (what === "pidless" && s?.life.process)) return this.healOne(s);
+    if (name === SUPERVISOR) return what === "unfinished" ? this.lookLater(name) : this.obey();
+    if (what === "pidless") return;
     if (s && what === "waiting") this.lookAtWaiters(s);
     else if (s && what === "unfinished") this.lookLater(name);
     else if (s) this.touched.add(s);
@@ -392,7 +396,7 @@ class Scanner {
     if (!this.watcher) return;
     s.watches = this.got(this.rundir.watchService(this.watcher, s.name));
     // Removed again before it could be watched.
-    if (s.watches.length === 0) this.check("watch", s.name, -E.NOENT);
+    if (s.watches.length < 2) this.check("watch", s.name, -E.NOENT);
   }
 
   private armScan(interval: number): void {
@@ -787,8 +791,18 @@ class Scanner {
       this.obey();
     }
     for (const s of this.services.values()) {
-      if (lost || !this.rundir.isWhole(s.name)) this.remake(s);
+      if (lost || !this.isWhole(s)) this.remake(s);
     }
+  }
+
+  /** The same, where it is known what is missing: a service's directory, or what is in it. */
+  private healOne(s: Service | undefined): void {
+    if (!s || !this.rundir.isCurrent()) this.heal();
+    else if (!this.isWhole(s)) this.remake(s);
+  }
+
+  private isWhole(s: Service): boolean {
+    return this.rundir.isWhole(s.name, s.life.process !== null);
   }
 
   private reopenRundir(): boolean {

@@ -92,12 +92,15 @@ describe("a service's directory", () => {
     },
   );
 
-  test("is whole while it has a status and a drop box", () => {
-    expect(rundir.isWhole("web")).toBeFalse();
+  test("is whole while it has a status, a drop box and, if it runs, a pid", () => {
+    expect(rundir.isWhole("web", false)).toBeFalse();
     rundir.writeStatus("web", status);
-    expect(rundir.isWhole("web")).toBeTrue();
+    expect(rundir.isWhole("web", false)).toBeTrue();
+    expect(rundir.isWhole("web", true)).toBeFalse();
+    rundir.writePid("web", 7);
+    expect(rundir.isWhole("web", true)).toBeTrue();
     rmSync(`${path}/web/control`, { recursive: true });
-    expect(rundir.isWhole("web")).toBeFalse();
+    expect(rundir.isWhole("web", false)).toBeFalse();
   });
 
   test("is removed with its stop marker when it was never ours", () => {

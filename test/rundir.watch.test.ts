@@ -142,6 +142,8 @@ test.each<[string, () => void, string]>([
   ["a removed service", () => rmSync(web, { recursive: true }), "lost web"],
   ["a removed drop box", () => rmSync(`${web}/control`, { recursive: true }), "lost web"],
   ["a service moved away", () => renameSync(web, `${dir}/away`), "lost web"],
+  ["a removed status", () => rmSync(`${web}/status`), "lost web"],
+  ["a service's removed pid", () => rmSync(`${web}/pid`), "pidless web"],
   ["a removed pid", () => rmSync(`${path}/pid`), "lost "],
   ["a removed lock", () => rmSync(`${path}/.lock`), "lost "],
   [
@@ -151,7 +153,9 @@ test.each<[string, () => void, string]>([
   ],
   ["a removed RUNDIR", () => rmSync(path, { recursive: true }), "lost web"],
   ["a RUNDIR moved away", () => renameSync(path, `${dir}/moved`), "lost "],
-])("%s is told of as lost", async (_, act, event) => {
+])("%s is told of", async (_, act, event) => {
+  writeFileSync(`${web}/status`, "");
+  writeFileSync(`${web}/pid`, "");
   listen();
   act();
   await until(() => told.includes(event), event);

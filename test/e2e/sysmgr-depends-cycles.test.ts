@@ -39,6 +39,8 @@ for (const names of [
     const sysmgr = await box.start();
     await reported(sysmgr, rotations(...names));
     await until(() => services.every((s) => s.status.state === "up"), "all are up");
+    // A service is up soon after its call has returned, which its script need not have traced yet.
+    for (const s of services) await until(() => s.count("code 0") + s.count("code 1"), "a code");
     expect(services.map((s) => s.starts.length)).toEqual(names.map(() => 1));
     // One has failed at least, and whoever waited for it went on.
     expect(services.filter((s) => s.count("code 1") === 1).length).toBeGreaterThanOrEqual(1);

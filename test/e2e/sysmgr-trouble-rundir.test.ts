@@ -207,21 +207,20 @@ scenario("a service's directory that is removed is made again, its marker too", 
   await db.running();
 });
 
-scenario(
-  "a service's drop box, status or pid that is removed is made again by a scan",
-  async (box) => {
-    const web = box.service("web");
-    const sysmgr = await box.start();
-    const pid = await web.running();
-    for (const file of ["control", "status", "pid"]) remove(web.file(file));
-    await sysmgr.answers();
-    await until(() => web.pid === pid, "pid is there again");
-    await until(() => web.status.pid === String(pid), "status is there again");
-    await until(() => isDirectory(web.file("control")), "control is there again");
-    await web.command("restart");
-    await web.runningAfter(pid);
-  },
-);
+scenario("a service's drop box, status or pid that is removed is made again", async (box) => {
+  const web = box.service("web");
+  await box.start();
+  const pid = await web.running();
+  for (const file of ["control", "status", "pid"]) {
+    remove(web.file(file));
+    await until(() => exists(web.file(file)), `${file} is there again`);
+  }
+  await until(() => web.pid === pid, "pid is there again");
+  await until(() => web.status.pid === String(pid), "status is there again");
+  await until(() => isDirectory(web.file("control")), "control is there again");
+  await web.command("restart");
+  await web.runningAfter(pid);
+});
 
 scenario("sysmgr's own drop box and pid that are removed are made again by a scan", async (box) => {
   const sysmgr = await box.start();
