@@ -9,11 +9,14 @@ const LONGEST = 2 ** 31 - 1;
 
 const LOST = IN.DELETE_SELF | IN.MOVE_SELF | IN.IGNORED;
 
-/** What clients share: one inotify instance, or none. */
-export function openWatcher(): Watcher | null {
+/** What clients share: one inotify instance, or none, opened for the first who asks. */
+export function sharedWatcher(): () => Watcher | null {
   const nothing = () => {};
-  const watcher = Watcher.open(nothing, nothing);
-  return typeof watcher === "number" ? null : watcher;
+  let watcher: Watcher | number | null = null;
+  return () => {
+    watcher ??= Watcher.open(nothing, nothing);
+    return typeof watcher === "number" ? null : watcher;
+  };
 }
 
 export class Alarm {
@@ -21,7 +24,7 @@ export class Alarm {
   private wake: (() => void) | null = null;
   private pending = false;
 
-  constructor(private readonly watcher: Watcher | null = openWatcher()) {}
+  constructor(private readonly watcher = sharedWatcher()) {}
 
   /** Something is not watched, or not any more: every CLIENT_POLL is looked at it instead. */
   get isBlind(): boolean {
@@ -41,7 +44,7 @@ export class Alarm {
       this.pending = true;
       this.wake?.();
     };
-    const watch = this.watcher?.add(path, mask & ~IN.IGNORED, onChange);
+    const watch = this.watcher()?.add(path, mask & ~IN.IGNORED, onChange);
     this.watches.set(key, typeof watch === "object" ? watch : null);
   }
 
@@ -54,7 +57,7 @@ export class Alarm {
   /** What was watched is gone: until it is watched again we look now and then. */
   private lose(key: string): void {
     const watch = this.watches.get(key);
-    if (watch) this.watcher?.remove(watch);
+    if (watch) this.watcher()?.remove(watch);
     this.watches.set(key, null);
   }
 

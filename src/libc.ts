@@ -21,6 +21,7 @@ const names =
 const int = "i32";
 const signatures = {
   __errno_location: { args: [], returns: "ptr" },
+  clock_gettime: { args: [int, "ptr"], returns: int },
   close: { args: [int], returns: int },
   execve: { args: ["ptr", "ptr", "ptr"], returns: int },
   faccessat: { args: [int, "ptr", int, int], returns: int },
@@ -309,10 +310,12 @@ function statx(dir: number, path: string, flags: number): FileStat | number {
     mode: mode & 0o7777,
     uid: b.getUint32(0x14, true),
     links: b.getUint32(0x10, true),
-    size: Number(b.getBigUint64(0x28, true)),
+    size: b.getUint32(0x2c, true) * 2 ** 32 + b.getUint32(0x28, true),
     dev: b.getUint32(0x88, true) * 2 ** 20 + b.getUint32(0x8c, true),
     ino: b.getBigUint64(0x20, true),
-    modified: Number(b.getBigInt64(0x70, true)) * 1000 + b.getUint32(0x78, true) / 1e6,
+    modified:
+      (b.getInt32(0x74, true) * 2 ** 32 + b.getUint32(0x70, true)) * 1000 +
+      b.getUint32(0x78, true) / 1e6,
   };
 }
 
@@ -473,6 +476,16 @@ export function getsid(pid: number): number {
 export type WaitStatus = { readonly code: number | null; readonly signal: number | null };
 
 const waitBuffer = new Int32Array(new ArrayBuffer(4));
+
+const CLOCK_BOOTTIME = 7;
+const clockBuffer = new BigInt64Array(new ArrayBuffer(16));
+
+/** Nanoseconds since boot: what the start times of processes are counted in. */
+export function bootTime(): bigint {
+  c.clock_gettime(CLOCK_BOOTTIME, clockBuffer);
+  const [seconds = 0n, nanoseconds = 0n] = clockBuffer;
+  return seconds * 1_000_000_000n + nanoseconds;
+}
 
 /** Reaps one ended child, if there is one: its pid and how it ended. */
 export function reap(): { pid: number; status: WaitStatus } | null {

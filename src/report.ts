@@ -28,7 +28,7 @@ export function isUp(shown: Shown): boolean {
 /** `NAME: UP, pid 812, 3 min`: one line, without its end. */
 export function statusLine(shown: Shown, style: Style, moment: Moment): string {
   const name = escapeBytes(shown.name);
-  const pad = " ".repeat(Math.max(0, style.width - columns(name)));
+  const pad = style.width > 0 ? " ".repeat(Math.max(0, style.width - columns(name))) : "";
   const word = paint(isUp(shown) ? "UP" : "DOWN", shown, style);
   return [`${name}: ${pad}${word}`, ...details(shown, moment)].join(", ");
 }

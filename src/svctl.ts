@@ -1,6 +1,6 @@
 /** svctl(1): a client of the file protocol; what it does, touch(1) and cat(1) can do. */
 import { RUNDIR, SVWAIT_SECONDS, SYSDIR } from "../config.ts";
-import { Alarm, openWatcher } from "./alarm.ts";
+import { Alarm, sharedWatcher } from "./alarm.ts";
 import { basename, escapeBytes, getenv } from "./bytes.ts";
 import {
   answeredHelp,
@@ -121,10 +121,12 @@ export async function main(args: string[]): Promise<number> {
   if (asksUpgrade) return await upgrade(rundir, options, timeout);
   const source = new SysDir(sysdir);
   const known = names.map(basename).filter((name) => isKnown(name, rundir, source));
-  const services = operation || names.length > 0 ? known : allServices(rundir, source);
   const done = operation
-    ? await new Control(rundir, operation, options, timeout).all(services)
-    : report(rundir, services, options);
+    ? await new Control(rundir, operation, options, timeout).all(known)
+    : report(
+        names.length > 0 ? known.map((n) => show(rundir, n)) : showAll(rundir, source),
+        options,
+      );
   return done && known.length === names.length ? 0 : 1;
 }
 
@@ -161,11 +163,14 @@ function isKnown(name: string, rundir: RunDir, source: SysDir): boolean {
   return false;
 }
 
-function allServices(rundir: RunDir, source: SysDir): string[] {
+/** Whatever is in SYSDIR, and what still runs though it is not. */
+function showAll(rundir: RunDir, source: SysDir): Shown[] {
   const names = source.names();
-  const present = Array.isArray(names) ? names.filter(isServiceName) : [];
-  const known = rundir.services().filter((name) => rundir.hasStatus(name));
-  return [...new Set([...present, ...known])].sort();
+  const present = new Set(Array.isArray(names) ? names.filter(isServiceName) : []);
+  return [...new Set([...present, ...rundir.services()])]
+    .sort()
+    .map((name) => show(rundir, name))
+    .filter((shown) => shown.status !== null || present.has(shown.name));
 }
 
 function show(rundir: RunDir, name: string): Shown {
@@ -175,8 +180,7 @@ function show(rundir: RunDir, name: string): Shown {
 }
 
 /** Prints the status of each; true when all are UP. */
-function report(rundir: RunDir, names: readonly string[], options: Options): boolean {
-  const shown = names.map((name) => show(rundir, name));
+function report(shown: readonly Shown[], options: Options): boolean {
   if (options.has("json")) out(json(shown.map(statusObject)));
   else if (!options.has("q")) printLines(shown);
   return shown.every(isUp);
@@ -200,7 +204,7 @@ function json(objects: readonly unknown[]): string {
 
 /** Carries out one operation on services, all at the same time. */
 class Control {
-  private readonly watcher = openWatcher();
+  private readonly watcher = sharedWatcher();
   private readonly deadline: number;
 
   constructor(
@@ -222,7 +226,6 @@ class Control {
   /** What went wrong, or null. */
   private async one(name: string): Promise<string | null> {
     const alarm = new Alarm(this.watcher);
-    alarm.watchService(this.rundir, name);
     const before = this.rundir.status(name);
     if (this.operation.needsProcess && !before?.process)
       return `${escapeBytes(name)}: is not running`;
@@ -236,7 +239,10 @@ class Control {
     return problem;
   }
 
-  /** Puts the command into the drop box and waits for the answer. */
+  /**
+   * Puts the command into the drop box and waits for the answer. It is watched for afterwards:
+   * sysmgr works meanwhile, and what was missed is seen by looking.
+   */
   private async send(
     name: string,
     command: Command,
@@ -245,15 +251,17 @@ class Control {
   ): Promise<string | null> {
     let request = this.rundir.request(name, command);
     // A service that is so new that sysmgr has not made its directory yet.
-    while (request === -E.NOENT && (await alarm.ring(deadline))) {
+    while (request === -E.NOENT) {
       alarm.watchService(this.rundir, name);
       request = this.rundir.request(name, command);
+      if (request === -E.NOENT && !(await alarm.ring(deadline))) break;
     }
     if (typeof request === "number") {
       const path = escapeBytes(this.rundir.requestPath(name, command));
       return `cannot write ${path}: ${libc.strerror(request)}`;
     }
     if (this.options.has("n")) return null;
+    alarm.watchService(this.rundir, name);
     alarm.watch(command, request.watchPath, IN.ATTRIB);
     while (!request.isAnswered()) {
       if (!(await alarm.ring(deadline))) return this.unanswered(name, request);

@@ -136,6 +136,8 @@ type Service = {
   since: number;
   /** False while the status could not be written. */
   saved: boolean;
+  /** What its pid file holds: null for none, undefined for what we do not know. */
+  pidSaved: number | null | undefined;
   timer: Timer | null;
   /** On its directories in RUNDIR, and on its entry while that cannot be started. */
   watches: Watch[];
@@ -567,6 +569,7 @@ class Scanner {
       life,
       since: Date.now(),
       saved: false,
+      pidSaved: undefined,
       timer: null,
       watches: [],
       entryWatch: null,
@@ -731,8 +734,11 @@ class Scanner {
       reason: life.reason,
     };
     // The pid first: who waits for a status reads the pid afterwards.
-    if (life.process) this.rundir.writePid(s.name, life.process.pid);
-    else if (life.state !== "starting") this.rundir.writePid(s.name, null);
+    const pid = life.process?.pid ?? null;
+    if (pid !== s.pidSaved && (pid !== null || life.state !== "starting")) {
+      const code = this.rundir.writePid(s.name, pid);
+      s.pidSaved = code >= 0 || pid === null ? pid : undefined;
+    }
     const code = this.rundir.writeStatus(s.name, status);
     s.saved = code >= 0;
     this.check("write status of", s.name, code);
@@ -837,6 +843,7 @@ class Scanner {
     this.check("make", s.name, made === -E.EXIST ? 0 : made);
     if (s.read && s.life.wanted !== "up") this.mark(s, s.life.wanted === "once" ? "once\n" : "");
     this.watchService(s);
+    s.pidSaved = undefined;
     this.save(s);
     // Somebody may have been quicker than our watch.
     this.lookAt(s);
@@ -869,6 +876,7 @@ class Scanner {
     }
     const chained = this.rundir.clearDepends(s.name);
     this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
+    const before = libc.bootTime();
     const pid = libc.spawn({
       ...target,
       env: this.environment,
@@ -881,7 +889,7 @@ class Scanner {
       return this.apply(s, { type: "unspawned", reason, passing: isPassing(pid) });
     }
     this.byPid.set(pid, s);
-    const started = proc.readStat(pid)?.started ?? 0;
+    const started = proc.startTime(pid, before, libc.bootTime());
     this.apply(s, { type: "spawned", process: { pid, started }, chained });
   }
 

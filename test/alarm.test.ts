@@ -22,7 +22,7 @@ beforeEach(() => {
   if (typeof made === "number") throw new Error("cannot make RUNDIR");
   rundir = made;
   rundir.makeService("web");
-  alarm = new Alarm(watcher);
+  alarm = new Alarm(() => watcher);
   alarm.watchService(rundir, "web");
 });
 
@@ -67,7 +67,7 @@ test("it does not ring after the deadline", async () => {
 
 describe("what is not watched, or not any more,", () => {
   test("is looked at now and then", async () => {
-    const blind = new Alarm(null);
+    const blind = new Alarm(() => null);
     expect(blind.isBlind).toBeFalse();
     blind.watchService(rundir, "web");
     expect(blind.isBlind).toBeTrue();

@@ -20,12 +20,15 @@ for (const [what, make] of [
 ] as const) {
   patientScenario(`a status that is ${what} is no status; nothing hangs`, async (box) => {
     const [web, db] = [box.service("web"), box.service("db")];
-    await box.start();
+    const sysmgr = await box.start();
     const pid = await web.running();
     const other = await db.running();
     await db.is("up");
+    // In one moment, as sysmgr sees it: else it would make the missing one again.
+    sysmgr.signal("SIGSTOP");
     remove(db.file("status"));
     make(db.file("status"));
+    sysmgr.signal("SIGCONT");
     const { code, out, err } = await box.run(["svctl", "status", "web", "db"]);
     expect({ code, err }).toEqual({ code: 1, err: "" });
     expect(out).toMatch(new RegExp(`^web: UP, pid ${pid}, .*\ndb: DOWN, not seen yet\n$`));
