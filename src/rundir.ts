@@ -308,7 +308,7 @@ export class RunDir {
 
   /** The same, but only from a file that this user wrote: what adoption may rest on. */
   ownStatus(name: string): Status | null {
-    const text = this.read(`${name}/status`, process.geteuid?.());
+    const text = this.readFile(`${name}/status`, process.geteuid?.());
     return typeof text === "string" ? parseStatus(text) : null;
   }
 
@@ -350,7 +350,7 @@ export class RunDir {
       }
       const mine = `${box}/.${command}`;
       if (file === command && this.renameOver(`${box}/${file}`, mine) < 0) continue;
-      const content = this.read(mine);
+      const content = this.readFile(mine);
       const text = typeof content === "string" ? content.trim() : "";
       taken.set(command, { command, content: text, time });
     }
@@ -392,7 +392,7 @@ export class RunDir {
   /** The calls of sysmgr-depends that run in a service now. */
   waiters(name: string): Waiter[] {
     return this.list(`${name}/waiting`)
-      .map((file) => this.read(`${name}/waiting/${file}`, undefined, libc.readAll))
+      .map((file) => this.read(`${name}/waiting/${file}`, libc.readAll))
       .map((text) => (typeof text === "string" ? parseWaiter(text) : null))
       .filter((w) => w !== null)
       .filter((w) => proc.isAlive(w.process.pid, w.process.started));
@@ -441,16 +441,22 @@ export class RunDir {
 
   // ------------------------------------------------------------------ files
 
-  /** Only sysmgr's user writes what is read as a whole; the limit is for what others may write. */
-  private read(path: string, owner?: number, reader = libc.readText): string | number {
+  /** What stands where sysmgr's user alone writes: nothing there can make us wait, or never end. */
+  private read(path: string, reader = libc.readText): string | number {
     const fd = libc.openat(this.fd, path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
     if (fd < 0) return fd;
-    const stat = libc.fstat(fd);
-    const wanted =
-      typeof stat !== "number" && stat.isFile && (owner === undefined || stat.uid === owner);
-    const text = wanted ? reader(fd) : -E.INVAL;
+    const text = reader(fd);
     libc.close(fd);
     return text;
+  }
+
+  /** Reads only from a regular file, of that owner if one is given. */
+  private readFile(path: string, owner?: number): string | number {
+    return this.read(path, (fd) => {
+      const stat = libc.fstat(fd);
+      if (typeof stat === "number" || !stat.isFile) return -E.INVAL;
+      return owner === undefined || stat.uid === owner ? libc.readText(fd) : -E.INVAL;
+    });
   }
 
   /** Replaces a file by rename, so that a reader sees the old or the new one, never half. */

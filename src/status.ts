@@ -115,9 +115,13 @@ export function parseStatus(text: string): Status | null {
 
 function parsePairs(text: string): Map<string, string> {
   const values = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    const at = line.indexOf("=");
-    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1));
+  // svctl does this a thousand times in a row: split() and a closure would be twice as slow.
+  for (let at = 0, end = 0; at < text.length; at = end + 1) {
+    end = text.indexOf("\n", at);
+    if (end < 0) end = text.length;
+    const equals = text.indexOf("=", at);
+    if (equals > at && equals < end)
+      values.set(text.slice(at, equals), text.slice(equals + 1, end));
   }
   return values;
 }
