@@ -689,8 +689,8 @@ class Scanner {
 
   private ring(s: Service): void {
     s.timer = null;
-    const waiting = s.life.state === "starting" && this.isWaiting(s);
-    this.apply(s, { type: "timer", waiting });
+    this.lookAtWaiters(s);
+    this.apply(s, { type: "timer", waiting: s.waiter !== null });
     // Rung a little early: the clocks of timers and of now() need not agree to the microsecond.
     if (s.life.due !== null && !s.timer) this.setTimer(s, s.life.due);
   }
@@ -700,21 +700,23 @@ class Scanner {
     const [waiter] = this.rundir.waiters(s.name);
     const pid = waiter?.process.pid;
     if (pid === s.waiter?.pid) return waiter !== undefined;
-    s.waiter?.forget();
-    s.waiter = null;
+    this.forgetWaiter(s);
     if (!waiter) return false;
-    const ended = () => {
-      s.waiter = null;
-      this.lookAtWaiters(s);
-    };
-    s.waiter = { pid: waiter.process.pid, forget: whenEnded(waiter.process, this.guarded(ended)) };
+    const ended = this.guarded(() => this.lookAtWaiters(s));
+    s.waiter = { pid: waiter.process.pid, forget: whenEnded(waiter.process, ended) };
     return true;
   }
 
+  private forgetWaiter(s: Service): void {
+    s.waiter?.forget();
+    s.waiter = null;
+  }
+
   private lookAtWaiters(s: Service): void {
-    const { state, process, due } = s.life;
-    if (state !== "starting" || !process || due !== null || this.isWaiting(s)) return;
-    this.apply(s, { type: "returned" });
+    const waited = s.waiter !== null;
+    if (s.life.state !== "starting" || !s.life.process || this.isWaiting(s)) return;
+    // Nobody waits, or not any more: an adopted service may have waited when we came.
+    if (waited || s.life.due === null) this.apply(s, { type: "returned" });
   }
 
   /** Writes down what is so; what could not be written is tried again until it can. */
@@ -910,6 +912,7 @@ class Scanner {
   private onExit(s: Service, pid: number, exit: Exit): void {
     if (this.byPid.get(pid) !== s) return;
     this.byPid.delete(pid);
+    this.forgetWaiter(s);
     s.adopted = false;
     // A shutdown starts nothing any more, though it may not have come to this one yet.
     if (this.shutdown) this.become(s, { ...s.life, leaving: true });
