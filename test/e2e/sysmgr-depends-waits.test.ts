@@ -79,6 +79,9 @@ patientScenario("a chain of three comes up from its end, one after the other", a
   c.unmark();
   await until(() => states().every((state) => state === "up"), "all are up");
   expect(byAge(a, b, c)).toEqual(["c", "b", "a"]);
+  // A service is up soon after its call has returned, which its script need not have traced yet.
+  await a.traced("b up");
+  await b.traced("c up");
   expect(a.lines.slice(1)).toEqual(["b up"]);
   expect(b.lines.slice(1)).toEqual(["c up"]);
   expect([a, b, c].map((s) => s.starts.length)).toEqual([1, 1, 1]);
@@ -108,6 +111,7 @@ patientScenario(
     expect(early).toEqual({ code: 1, out: "", err });
     db.unmark();
     await web.is("up");
+    await web.traced("go");
     expect(web.count("go")).toBe(1);
   },
 );
@@ -124,6 +128,7 @@ patientScenario("a chain of ten that starts all together comes up in order", asy
   last.unmark();
   await until(() => services.every((s) => s.status.state === "up"), "all are up");
   expect(byAge(...services, last)).toEqual(names.reverse());
+  for (const [i, s] of services.entries()) await s.traced(`s${i + 1} up`);
   expect(services.map((s) => s.lines.slice(1))).toEqual(services.map((_, i) => [`s${i + 1} up`]));
 });
 
@@ -139,6 +144,7 @@ patientScenario("a diamond comes up: its tip first, its foot last", async (box) 
   await foot.is("up");
   const order = byAge(left, foot, tip, right);
   expect([order.at(0), order.at(-1)]).toEqual(["tip", "foot"]);
+  await foot.traced("right up");
   expect(foot.lines.slice(1)).toEqual(["left up", "right up"]);
   expect(sysmgr.count(/cycle/)).toBe(0);
 });
@@ -216,6 +222,7 @@ for (const [what, end] of [
     db.unmark();
     await web.traced("go");
     await web.is("up");
+    await web.traced("go");
     expect(web.count("go")).toBe(1);
   });
 }
