@@ -60,6 +60,14 @@ export function enterRuntimeEnvironment(): void {
   // That failed: what we have must do. A supervisor that starts is worth more than its settings.
 }
 
+/**
+ * Until the successor has its handlers; and as its threads inherit that, only the one that takes
+ * them in the end ever can.
+ */
+export function holdSignals(): void {
+  libc.blockSignals(HELD);
+}
+
 /** Becomes a program that is to be sysmgr, called as we were; returns (minus the errno) if that fails. */
 export function becomeSuccessor(path: string, handover: Handover | null): number {
   const env = [...cleanEnvironment(), ...RUNTIME];
@@ -67,9 +75,7 @@ export function becomeSuccessor(path: string, handover: Handover | null): number
     env.push(`${HANDOVER}${handover.lock}:${handover.nofile}:${handover.umask}`);
     libc.setCloseOnExec(handover.lock, false);
   }
-  // Held back until the successor has its handlers; and as its threads inherit that, only the
-  // one that takes them in the end ever can.
-  libc.blockSignals(HELD);
+  holdSignals();
   const code = libc.execve(path, commandLine(), env);
   libc.unblockSignals();
   if (handover) libc.setCloseOnExec(handover.lock, true);

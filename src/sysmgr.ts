@@ -8,6 +8,7 @@ import {
   cleanEnvironment,
   closeInherited,
   enterRuntimeEnvironment,
+  holdSignals,
   ownPath,
   readHandover,
   serviceFileLimits,
@@ -1064,11 +1065,23 @@ class Scanner {
       const text = libc.readText(answer.read);
       libc.close(answer.read);
       const works = "code" in exit && exit.code === 0 && /^sysmgr \S+\n$/.test(String(text));
-      if (works) this.upgrade(path);
+      if (works) this.prepareUpgrade(path);
       else this.refuseUpgrade(`${path} --version ${describeExit(exit)}`);
     };
     if (pid < 0) onEnd({ unknown: true });
     else this.helpers.set(pid, onEnd);
+  }
+
+  /**
+   * Signals that the runtime has taken, and not given to us yet, would go with it. So from here
+   * on they wait in the kernel, for our successor; what was taken before is acted on first.
+   */
+  private prepareUpgrade(path: string): void {
+    holdSignals();
+    setTimeout(
+      this.guarded(() => this.upgrade(path)),
+      config.UPGRADE_PAUSE,
+    );
   }
 
   /** The same process, the same children, another program: it adopts what RUNDIR tells. */
@@ -1084,6 +1097,7 @@ class Scanner {
   }
 
   private refuseUpgrade(why: string): void {
+    libc.unblockSignals();
     this.log.write("error", `cannot upgrade: ${escapeBytes(why)}`);
     this.rundir.finish(SUPERVISOR, "upgrade");
   }

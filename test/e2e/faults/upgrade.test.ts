@@ -116,8 +116,10 @@ scenario("every exit during upgrades is told with its code, and answered", async
       exit: String(i + 1),
       runs: String(service.starts.length),
     });
-    const told = sysmgr.count(new RegExp(` s${i}: exited with ${i + 1} after `));
-    expect(told).toBe(service.starts.length);
+    // The status is written first, then the message.
+    const told = () => sysmgr.count(new RegExp(` s${i}: exited with ${i + 1} after `));
+    await until(() => told() >= service.starts.length, `every exit of s${i} is told`);
+    expect(told()).toBe(service.starts.length);
   }
   expect(sysmgr.count(/unknown/)).toBe(0);
 });
