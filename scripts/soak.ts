@@ -18,10 +18,12 @@
 //   - sysmgr has no zombie, no more descriptors and little more memory than at the beginning
 //   - in the end it stops all of them in time and leaves nothing
 //
+// Then test/fuzz.test.ts goes on for a third of that time, ten minutes at most.
+//
 // The decisions come again with the seed; their timing is the machine's. Ends with a table;
 // exit 1 when there were violations, each told with its history (sysmgr's log is then kept in
 // build/soak). Kills only what carries this run's directory in its environment.
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { Checker } from "./soak/checker.ts";
@@ -192,6 +194,22 @@ function keep(root: string, seed: number): void {
   say(`kept build/soak/log.${seed} and lives.${seed}`);
 }
 
+const FUZZ_MOST = 600;
+
+/** Whatever reads a file or a name, fed with garbage for so many seconds. */
+function fuzz(seconds: number, tally: Tally): void {
+  const file = "test/fuzz.test.ts";
+  // The time is for each of its tests.
+  const tests = readFileSync(join(TOP, file), "utf8").match(/^ *fuzz\(/gm)?.length ?? 1;
+  say(`fuzz: ${Math.round(seconds)} s`);
+  const { exitCode } = Bun.spawnSync([process.execPath, "test", `./${file}`], {
+    cwd: TOP,
+    env: { ...process.env, FUZZ_SECONDS: String(seconds / tests) },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (exitCode !== 0) tally.violation(null, `${file} failed`);
+}
+
 async function main(): Promise<void> {
   const options = parse(process.argv.slice(2), join(TOP, "build/bin/sysmgr"));
   const { seed, services, clients, minutes } = options;
@@ -204,6 +222,7 @@ async function main(): Promise<void> {
   await soak.run(minutes).catch((error: unknown) => {
     soak.tally.violation(null, error instanceof Error ? error.message : String(error));
   });
+  fuzz(Math.min(FUZZ_MOST, minutes * 20), soak.tally);
   console.log(`\nseed ${seed}, ${minutes} min, ${services} services, ${clients} clients`);
   console.log(soak.tally.table());
   if (soak.tally.violations.length === 0) process.exit(0);
