@@ -71,9 +71,6 @@ export const SHUTDOWN_HURRY = 1_000;
 /** The new binary must answer --version within this before it replaces the old one. */
 export const UPGRADE_PROBE = 5_000;
 
-/** Signals taken by the runtime are acted on within this, before the old binary is left. */
-export const UPGRADE_PAUSE = 5;
-
 /** svctl waits this many seconds for what it asked for, unless -t or SVWAIT says otherwise. */
 export const SVWAIT_SECONDS = 7;
 

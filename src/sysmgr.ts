@@ -1074,14 +1074,12 @@ class Scanner {
 
   /**
    * Signals that the runtime has taken, and not given to us yet, would go with it. So from here
-   * on they wait in the kernel, for our successor; what was taken before is acted on first.
+   * on they wait in the kernel, for our successor; what was taken before is acted on first: between
+   * two timers, one set by the other, the event loop has looked at everything once.
    */
   private prepareUpgrade(path: string): void {
     holdSignals();
-    setTimeout(
-      this.guarded(() => this.upgrade(path)),
-      config.UPGRADE_PAUSE,
-    );
+    setTimeout(() => setTimeout(this.guarded(() => this.upgrade(path))));
   }
 
   /** The same process, the same children, another program: it adopts what RUNDIR tells. */
