@@ -5,7 +5,16 @@
 import { expect } from "bun:test";
 import { chmodSync, chownSync } from "node:fs";
 import { needing, waits } from "../../lib/depends.ts";
-import { link, makeDirectory, place, read, remove, rename, touch } from "../../lib/files.ts";
+import {
+  exists,
+  link,
+  makeDirectory,
+  place,
+  read,
+  remove,
+  rename,
+  touch,
+} from "../../lib/files.ts";
 import { children, descriptors, kill, lives, readStat } from "../../lib/processes.ts";
 import { BIN, type Sandbox, type StartOptions } from "../../lib/sandbox.ts";
 import { have, patientScenario, scenario } from "../../lib/scenario.ts";
@@ -40,9 +49,10 @@ class Replaceable {
   }
 }
 
-/** Takes a while to tell its version, then is what it should be. */
-const slow = (seconds: number) =>
-  `[ "$1" = --version ] && sleep ${seconds}\nexec '${BIN}/sysmgr' "$@"`;
+/** Notes that it is asked, takes a while to tell its version, then is what it should be. */
+const slow = (box: Sandbox, seconds: number) =>
+  `[ "$1" = --version ] && : >'${asked(box)}' && sleep ${seconds}\nexec '${BIN}/sysmgr' "$@"`;
+const asked = (box: Sandbox) => `${box.dir}/asked`;
 
 /** USR2, and waits until the new program works. */
 async function upgrade(sysmgr: Supervisor): Promise<void> {
@@ -130,9 +140,9 @@ scenario("hundreds that die in the very moment of an upgrade are each seen", asy
   const sysmgr = await binary.start({ args: ["-q"] });
   const pids = await Promise.all(services.map((s) => s.running()));
   await services.at(-1)?.aged(1000);
-  binary.replace(slow(0.3));
+  binary.replace(slow(box, 0.3));
   sysmgr.signal("SIGUSR2");
-  await until(() => children(sysmgr.pid).length > services.length, "the new binary is asked");
+  await until(() => exists(asked(box)), "the new binary is asked");
   // From before the change until after it.
   for (const [i, pid] of pids.entries()) {
     kill(pid, "SIGKILL");
@@ -307,9 +317,9 @@ patientScenario("a TERM while the new binary is asked is a TERM", async (box) =>
   // It answers while the shutdown is under way.
   const stubborn = box.service("stubborn", lingering(2));
   await stubborn.traced("ready");
-  binary.replace(slow(1));
+  binary.replace(slow(box, 1));
   sysmgr.signal("SIGUSR2");
-  await until(() => children(sysmgr.pid).length === 3, "the new binary is asked");
+  await until(() => exists(asked(box)), "the new binary is asked");
   sysmgr.signal("SIGTERM");
   await stubborn.traced("term");
   expect(await sysmgr.exited()).toBe(0);
