@@ -67,8 +67,8 @@ class Wait {
   private rundir: RunDir;
   private readonly own = ownProcess();
   private readonly deadline: number;
-  /** When our own service had a status. */
-  private lastSeen = performance.now();
+  /** Since when our own service has had no status. */
+  private missing: number | null = null;
   /** All services had a status once. */
   private seen = false;
   /** The service that we run in; null outside of any. */
@@ -163,8 +163,11 @@ class Wait {
   private isOver(name: string): boolean {
     const now = performance.now();
     const status = this.rundir.status(name);
-    if (!status) return now > this.lastSeen + APPEAR_TIME;
-    this.lastSeen = now;
+    if (!status) {
+      this.missing ??= now;
+      return now > this.missing + APPEAR_TIME;
+    }
+    this.missing = null;
     return !leadsOurSession(status);
   }
 

@@ -354,7 +354,8 @@ patientScenario(
     experienced(web);
     await box.start();
     await waits(web);
-    const pid = await web.running();
+    // However long it has waited, it looks twice before it gives up.
+    const pid = await web.aged(2_500);
     rename(box.rundir, `${box.dir}/old`);
     remove(`${box.dir}/old`);
     await db.is("down");
