@@ -17,6 +17,9 @@ export const MIN_UPTIME = 1_000;
 /** Waits after lives shorter than that, in a row; the last one repeats for ever. */
 export const BACKOFF = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000] as const;
 
+/** A start that failed for want of something (processes, memory) is tried again after this. */
+export const SPAWN_RETRY = 1_000;
+
 /** A service that says nothing about its readiness counts as up after this. */
 export const SETTLE = 250;
 

@@ -160,12 +160,12 @@ export class RunDir {
 
   writeSupervisorPid(): number {
     this.makeDirectory(".control");
-    return this.replace("pid", `${process.pid}\n`);
+    return this.replace("pid", ownPid());
   }
 
-  /** False when the supervisor's own files were removed from under it. */
+  /** False when the supervisor's own files were removed from under it, or could not be written. */
   hasSupervisorFiles(): boolean {
-    return this.exists("pid") && this.exists(controlDir(SUPERVISOR));
+    return this.read("pid") === ownPid() && this.exists(controlDir(SUPERVISOR));
   }
 
   /** The pid of the sysmgr that works on this RUNDIR; null when none does. */
@@ -459,8 +459,19 @@ export class RunDir {
     });
   }
 
-  /** Replaces a file by rename, so that a reader sees the old or the new one, never half. */
+  /**
+   * Replaces a file by rename, so that a reader sees the old or the new one, never half. On a full
+   * disk the old one makes room: what is past must not be told, least of all a pid.
+   */
   private replace(path: string, text: string, staged = STAGED): number {
+    const code = this.replaceOnce(path, text, staged);
+    if (code !== -E.NOSPC) return code;
+    libc.unlinkat(this.fd, staged);
+    libc.unlinkat(this.fd, path);
+    return this.replaceOnce(path, text, staged);
+  }
+
+  private replaceOnce(path: string, text: string, staged: string): number {
     const flags = O.WRONLY | O.CREAT | O.TRUNC | O.NOFOLLOW | O.NONBLOCK;
     let fd = libc.openat(this.fd, staged, flags, 0o644);
     if (isInTheWay(fd)) {
@@ -576,6 +587,10 @@ export class Request {
   close(): void {
     libc.close(this.fd);
   }
+}
+
+function ownPid(): string {
+  return `${process.pid}\n`;
 }
 
 /** Levels of directories that removal opens at once. */

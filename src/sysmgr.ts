@@ -941,15 +941,18 @@ class Scanner {
     const foreign = found.filter(({ status }) => status && !this.isOurs(status));
     const isKnown = found.some(({ status }) => status && this.isOurs(status));
     if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
+    // On a full disk a predecessor could tell nothing, and has removed what was true no more.
     const unrecorded = found.filter(
-      ({ status }) => status?.state === "starting" && !status.process,
+      ({ status }) => !status || (status.state === "starting" && !status.process),
     );
     const since = new Map(unrecorded.map(({ name, status }) => [name, status?.since ?? 0]));
     const starters = this.findServiceProcesses(since);
     let taken = 0;
     for (const { name, status } of found) {
-      if (!status || !this.isOurs(status) || !isServiceName(name)) continue;
-      if (this.adopt(name, status, status.process ?? starters.get(name) ?? null)) taken++;
+      const starter = starters.get(name) ?? null;
+      const known = status ?? (starter && this.untold());
+      if (!known || !this.isOurs(known) || !isServiceName(name)) continue;
+      if (this.adopt(name, known, known.process ?? starter)) taken++;
     }
     if (taken === 0) return;
     this.log.write("info", `version ${config.VERSION}: took over ${taken} running services`);
@@ -963,6 +966,13 @@ class Scanner {
     this.rundir.empty();
     this.check("write", "pid", this.rundir.writeSupervisorPid());
     this.watchRundir();
+  }
+
+  /** What stands for a status that could not be written. */
+  private untold(): Status {
+    const { boot, pidns } = this;
+    const rest = { since: Date.now(), runs: 0, short: 0, exit: null, next: null, reason: null };
+    return { state: "starting", wanted: "up", process: null, boot, pidns, ...rest };
   }
 
   private isOurs(status: Status): boolean {

@@ -19,7 +19,14 @@
  * The scanner keeps one Life per service, writes it down when it has changed, carries out
  * the effects in order, and wakes it with a `timer` event at `due`.
  */
-import { BACKOFF, MIN_UPTIME, SETTLE, SETTLE_DEPENDS, SETTLE_RETURNED } from "../config.ts";
+import {
+  BACKOFF,
+  MIN_UPTIME,
+  SETTLE,
+  SETTLE_DEPENDS,
+  SETTLE_RETURNED,
+  SPAWN_RETRY,
+} from "../config.ts";
 import { escapeBytes } from "./bytes.ts";
 import { SIGNALS } from "./libc.ts";
 import {
@@ -214,8 +221,7 @@ function onUnspawned(life: Life, reason: string, passing: boolean, now: number):
     `cannot start: ${escapeBytes(reason)}`,
   );
   if (!passing) return [{ ...life, state: "failed", due: null, reason }, [report]];
-  const short = life.short + 1;
-  return [{ ...life, state: "backoff", due: now + backoff(short), short, reason }, [report]];
+  return [{ ...life, state: "backoff", due: now + SPAWN_RETRY, reason }, [report]];
 }
 
 function onExited(life: Life, exit: Exit, marker: Marker, now: number): [Life, Effect[]] {

@@ -132,12 +132,12 @@ describe("a spawn", () => {
     });
   });
 
-  test("that fails for now is tried again, later each time", () => {
+  test("that fails for now is tried again every second: it is not the service's fault", () => {
     const busy: Event = { type: "unspawned", reason: "Text file busy", passing: true };
     const first = after(pending, busy);
     expect(first).toMatchObject({ state: "backoff", due: NOW + 1_000, runs: 0 });
     const again = after(after(first, bell, NOW + 1_000), busy, NOW + 1_000);
-    expect(again).toMatchObject({ state: "backoff", due: NOW + 3_000 });
+    expect(again).toMatchObject({ state: "backoff", due: NOW + 2_000, short: 0 });
   });
 
   test("that fails for the same reason again is no news", () => {
