@@ -1,0 +1,161 @@
+// The disk that the supervisor keeps its state on is full.
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import type { Commit } from "../bench/peer.ts";
+import { runs } from "./lives.ts";
+import { type Run, within } from "./run.ts";
+import {
+  bad,
+  type Cell,
+  type Cells,
+  good,
+  nth,
+  type Scenario,
+  services,
+  statusOf,
+  stopping,
+  timed,
+  withRun,
+} from "./scenario.ts";
+
+const SERVICES = 5;
+const SIZE = "1m";
+const PAGE = new Uint8Array(4096);
+/** What is given back is taken again so often (ms). */
+const REFILL_MS = 20;
+const PATIENCE = 10;
+
+const mounted = new Set<string>();
+
+export const diskFull: Scenario = {
+  id: "disk",
+  title: "The disk with the supervisor's state is full",
+  rows: [
+    { id: "crash", title: "a service crashes" },
+    { id: "status", title: "what the status tool says of it then" },
+    { id: "stop", title: "another is stopped with the control tool" },
+    { id: "new", title: "a new one is added" },
+    { id: "survives", title: "the supervising processes" },
+    { id: "healed", title: "when there is room again" },
+  ],
+  produced:
+    `${SERVICES} services; their definitions and all state of the supervisor are on a tmpfs of ` +
+    `${SIZE}, mounted for this run. Once they run, a file takes all that is free, and every ` +
+    `${REFILL_MS} ms what has become free since. Files can still be made, moved and removed, but ` +
+    "not written to, as on a disk without a free block. The new service was made before and is " +
+    "moved into place. In the end the file is removed.",
+  looked:
+    "How long after SIGKILL a service has a new process; whether the status tool names it; how " +
+    "long after the start of the control tool no process of another service is left; how long " +
+    "after it was moved into place (and told, where it must be) the new one runs. When there is " +
+    "room again: whether the new one runs, the stopped one can be started, the service that " +
+    `crashed is started again after another SIGKILL, and its status is right. ${PATIENCE} s for each.`,
+  attempt,
+};
+
+async function attempt(peer: Run["peer"], root: string): Promise<Cells> {
+  const home = join(root, "disk");
+  mount(home);
+  const setting = { peer, names: services(SERVICES), root, home };
+  // Unmounted first: the end of a run removes its directories.
+  return await withRun(setting, (run) =>
+    trouble(run, join(home, "filler")).finally(() => unmount(home)),
+  ).finally(() => unmount(home));
+}
+
+async function trouble(run: Run, path: string): Promise<Cells> {
+  const commit = run.stage("new");
+  await run.begin();
+  const before = run.supervisors();
+  const empty = fill(path);
+  try {
+    const crash = await run.crash(nth(run, 0), PATIENCE);
+    const full = {
+      crash: timed("started again after ", crash, `not started again in ${PATIENCE} s`),
+      status: await statusOf(run, nth(run, 0)),
+      stop: await stopping(run, nth(run, 1), PATIENCE),
+      new: await add(run, commit),
+      survives: surviving(before.filter(runs).length, before.length),
+    };
+    empty();
+    return { ...full, healed: await healed(run) };
+  } finally {
+    empty();
+  }
+}
+
+async function add(run: Run, commit: Commit): Promise<Cell> {
+  const tell = commit();
+  const telling = tell && run.command(tell);
+  const took = await within(PATIENCE, () => run.lives.running("new").length > 0);
+  await telling;
+  return timed("started after ", took, `not started in ${PATIENCE} s`);
+}
+
+const surviving = (left: number, all: number): Cell => {
+  const words = `${left} of ${all} live`;
+  return left === all ? good(words) : bad(words, all - left);
+};
+
+/** Everything that does not work although there is room again. */
+async function healed(run: Run): Promise<Cell> {
+  const { peer, place, lives } = run;
+  const troubles: string[] = [];
+  const expect = (it: boolean, otherwise: string): unknown => it || troubles.push(otherwise);
+  expect(await arrives(run, "new"), "the new one never runs");
+  if (peer.start !== undefined) {
+    await run.command(peer.start(place, nth(run, 1)));
+    expect(await arrives(run, nth(run, 1)), "the stopped one does not start");
+  }
+  await run.rest();
+  const again = await run.crash(nth(run, 0), PATIENCE);
+  expect(again !== undefined, "another crash is not answered");
+  await Bun.sleep(500); // the new life's status may be written after its mark
+  expect((await statusOf(run, nth(run, 0))).cost !== Number.POSITIVE_INFINITY, "status is wrong");
+  const copies = run.names.filter((name) => lives.running(name).length > 1).length;
+  expect(copies === 0, `${copies} run twice`);
+  return troubles.length === 0 ? good("all is well") : bad(troubles.join(", "), troubles.length);
+}
+
+const arrives = async (run: Run, name: string): Promise<boolean> =>
+  (await within(PATIENCE, () => run.lives.running(name).length > 0)) !== undefined;
+
+/** Takes all room, and keeps it taken until the returned function is called. */
+function fill(path: string): () => void {
+  const fd = openSync(path, "a");
+  const take = (): void => {
+    try {
+      for (;;) writeSync(fd, PAGE);
+    } catch {
+      // ENOSPC is what is wanted
+    }
+  };
+  take();
+  const timer = setInterval(take, REFILL_MS);
+  let open = true;
+  return () => {
+    if (!open) return;
+    open = false;
+    clearInterval(timer);
+    closeSync(fd);
+    rmSync(path);
+  };
+}
+
+/** In the mount namespace of this program, which ends with it. */
+function mount(directory: string): void {
+  mkdirSync(directory, { recursive: true });
+  const done = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${SIZE}`, "sysmgr", directory]);
+  if (!done.success) throw new Error(done.stderr.toString().trim());
+  mounted.add(directory);
+}
+
+/** Lazily: processes of the run may still be there. */
+function unmount(directory: string): void {
+  if (mounted.delete(directory)) Bun.spawnSync(["umount", "-l", directory]);
+}
+
+/** For the end of the whole program. */
+export function unmountAll(): void {
+  for (const directory of mounted) unmount(directory);
+}
