@@ -2,10 +2,7 @@
 import { descendants, innerPid, type Life, runs } from "./lives.ts";
 import { end, type Run, within } from "./run.ts";
 import {
-  bad,
   type Cells,
-  count,
-  good,
   Impossible,
   neutral,
   type Scenario,
@@ -24,7 +21,7 @@ export const orphans: Scenario = {
   id: "orphans",
   title: "PID 1: a service is killed with -9 and leaves orphans",
   rows: [
-    { id: "zombies", title: "zombies, once all orphans have ended too" },
+    { id: "zombies", title: "zombies, when the orphans have ended" },
     { id: "beside", title: "the orphans until then" },
     { id: "back", title: "the services" },
   ],
@@ -33,8 +30,8 @@ export const orphans: Scenario = {
     `${SERVICES} services has a child and a grandchild. All services get SIGKILL, ${SETTLED} s ` +
     "later their children, and then their grandchildren.",
   looked:
-    `How many zombies are among the descendants of the supervisor ${SETTLED} s later; how many ` +
-    "children and grandchildren ran on until they were killed; when the last service had a new " +
+    "How long after the last of them was killed no zombie is among the descendants of the " +
+    "supervisor; how many of them ran on until they were killed; when the last service had a new " +
     `process (${PATIENCE} s at most).`,
   attempt(peer, root) {
     const enter = ["unshare", "-pf", "--mount-proc"];
@@ -61,14 +58,16 @@ async function attempt(run: Run): Promise<Cells> {
     end(child);
     await Bun.sleep(20);
   }
-  await Bun.sleep(SETTLED * 1000);
-  const zombies = descendants(init.pid).filter(({ state }) => state === "Z").length;
+  const reaped = await within(PATIENCE, () => zombies(init.pid) === 0);
   return {
-    zombies: zombies === 0 ? good("none") : bad(count(zombies), zombies),
+    zombies: timed("reaped after ", reaped, `${zombies(init.pid)} after ${PATIENCE} s`),
     beside: neutral(`${beside} of ${children.length} run on`),
     back: timed("all started again after ", back, `not all started again in ${PATIENCE} s`),
   };
 }
+
+const zombies = (init: number): number =>
+  descendants(init).filter(({ state }) => state === "Z").length;
 
 /** How many services have left another mark since there were so many. */
 const successors = (run: Run, earlier: number): number =>

@@ -1,5 +1,6 @@
 // What a scenario is, and the words that it finds for what it saw.
 import type { Peer } from "../bench/peer.ts";
+import type { Life } from "./lives.ts";
 import { Run, type Setting, within } from "./run.ts";
 
 /** What was seen, and what it costs: 0 is the best there can be, Infinity a failure. */
@@ -85,12 +86,19 @@ export async function stopping(run: Run, name: string, seconds: number): Promise
   return back === undefined ? timed("gone after ", took, "") : bad("stopped, and started again");
 }
 
+/** Until no tool calls a service that runs "starting" any more, without its pid (s). */
+const STARTED = 2;
+
 /** Whether what the status tool says of a running service names its process. */
 export async function statusOf(run: Run, name: string): Promise<Cell> {
   const { peer, place, lives } = run;
   if (peer.status === undefined) return neutral("has no tool for it");
-  const [life] = lives.running(name);
+  await Bun.sleep(STARTED * 1000);
   const told = await run.command(peer.status(place, [name]));
+  const names = ({ pid }: Life): boolean => new RegExp(`\\b${pid}\\b`).test(told);
+  const [life] = lives.running(name);
   if (life === undefined) return neutral("(it does not run)");
-  return new RegExp(`\\b${life.pid}\\b`).test(told) ? good("right") : bad("wrong");
+  if (names(life)) return good("right");
+  const former = lives.all().filter((each) => each.name === name);
+  return bad(former.some(names) ? "wrong: a process that is gone" : "wrong: not its process");
 }

@@ -1,5 +1,5 @@
 // The supervisor is asked to stop, and one of its services does not want to.
-import { type Process, runs } from "./lives.ts";
+import { runs } from "./lives.ts";
 import { type Run, SLEEPER, within } from "./run.ts";
 import { bad, type Cells, type Scenario, timed, withRun } from "./scenario.ts";
 
@@ -37,17 +37,11 @@ async function attempt(run: Run): Promise<Cells> {
   const all = await within(PATIENCE - (performance.now() - begun) / 1000, () => !before.some(runs));
   const took = all === undefined ? undefined : performance.now() - begun;
   const left = run.processes();
-  const services = run.lives.all().filter((life) => left.some((each) => same(each, life))).length;
   return {
     willing: timed("gone after ", first, `runs after ${PATIENCE} s`),
     all:
       left.length === 0
         ? timed("gone after ", took, "")
-        : bad(
-            `never: after ${PATIENCE} s run ${services} service, ${left.length - services} supervising processes`,
-          ),
+        : bad(`never: after ${PATIENCE} s it and ${left.length - 1} supervising processes run`),
   };
 }
-
-const same = (one: Process, other: Process): boolean =>
-  one.pid === other.pid && one.start === other.start;
