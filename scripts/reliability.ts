@@ -1,7 +1,8 @@
 // Usage: bun scripts/reliability.ts [--peers A,B] [--only SCENARIO,...] [--out FILE]
 //
 //   --peers A,B   only these supervisors (default: all that are installed)
-//   --only S,S    only these scenarios: supervisor keeper processes disk many orphans stubborn
+//   --only S,S    only these scenarios: supervisor keeper processes disk disk-supervisor many
+//                 orphans stubborn
 //   --out FILE    the document to write (default docs/reliability.md for a full run,
 //                 build/reliability.md for a partial one)
 //
@@ -23,13 +24,15 @@ import type { Peer } from "./bench/peer.ts";
 import { PEERS } from "./bench/peers.ts";
 import { sweep } from "./bench/proc.ts";
 import { machine } from "./bench/results.ts";
-import { diskFull, unmountAll } from "./reliability/disk-full.ts";
+import { diskFull } from "./reliability/disk-full.ts";
+import { diskFullRestart } from "./reliability/disk-full-restart.ts";
 import { keeperKilled } from "./reliability/keeper-killed.ts";
 import { many } from "./reliability/many.ts";
 import { orphans } from "./reliability/orphans.ts";
 import { processesFull, removeGroups } from "./reliability/processes-full.ts";
 import { type Findings, key, toMarkdown, toText } from "./reliability/report.ts";
 import { type Cells, Impossible, type Scenario } from "./reliability/scenario.ts";
+import { unmountAll } from "./reliability/small-disk.ts";
 import { stubborn } from "./reliability/stubborn.ts";
 import { supervisorKilled } from "./reliability/supervisor-killed.ts";
 
@@ -38,6 +41,7 @@ const SCENARIOS: readonly Scenario[] = [
   keeperKilled,
   processesFull,
   diskFull,
+  diskFullRestart,
   many,
   orphans,
   stubborn,

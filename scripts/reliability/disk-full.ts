@@ -1,6 +1,4 @@
 // The disk that the supervisor keeps its state on is full.
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
-import { join } from "node:path";
 import type { Commit } from "../bench/peer.ts";
 import { runs } from "./lives.ts";
 import { type Run, within } from "./run.ts";
@@ -15,17 +13,11 @@ import {
   statusOf,
   stopping,
   timed,
-  withRun,
 } from "./scenario.ts";
+import { type Fill, onSmallDisk, REFILL_MS, SIZE } from "./small-disk.ts";
 
 const SERVICES = 5;
-const SIZE = "1m";
-const PAGE = new Uint8Array(4096);
-/** What is given back is taken again so often (ms). */
-const REFILL_MS = 20;
 const PATIENCE = 10;
-
-const mounted = new Set<string>();
 
 export const diskFull: Scenario = {
   id: "disk",
@@ -50,24 +42,14 @@ export const diskFull: Scenario = {
     "after it was moved into place (and told, where it must be) the new one runs. When there is " +
     "room again: whether the status becomes right, the new one runs, the stopped one can be started, the service that " +
     `crashed is started again after another SIGKILL, and its status is right. ${PATIENCE} s for each.`,
-  attempt,
+  attempt: (peer, root) => onSmallDisk({ peer, names: services(SERVICES), root }, trouble),
 };
 
-async function attempt(peer: Run["peer"], root: string): Promise<Cells> {
-  const home = join(root, "disk");
-  mount(home);
-  const setting = { peer, names: services(SERVICES), root, home };
-  // Unmounted first: the end of a run removes its directories.
-  return await withRun(setting, (run) =>
-    trouble(run, join(home, "filler")).finally(() => unmount(home)),
-  ).finally(() => unmount(home));
-}
-
-async function trouble(run: Run, path: string): Promise<Cells> {
+async function trouble(run: Run, fill: Fill): Promise<Cells> {
   const commit = run.stage("new");
   await run.begin();
   const before = run.supervisors();
-  const empty = fill(path);
+  const empty = fill();
   try {
     const crash = await run.crash(nth(run, 0), PATIENCE);
     const full = {
@@ -129,43 +111,3 @@ async function told(run: Run, name: string): Promise<boolean> {
 
 const arrives = async (run: Run, name: string): Promise<boolean> =>
   (await within(PATIENCE, () => run.lives.running(name).length > 0)) !== undefined;
-
-/** Takes all room, and keeps it taken until the returned function is called. */
-function fill(path: string): () => void {
-  const fd = openSync(path, "a");
-  const take = (): void => {
-    try {
-      for (;;) writeSync(fd, PAGE);
-    } catch {
-      // ENOSPC is what is wanted
-    }
-  };
-  take();
-  const timer = setInterval(take, REFILL_MS);
-  let open = true;
-  return () => {
-    if (!open) return;
-    open = false;
-    clearInterval(timer);
-    closeSync(fd);
-    rmSync(path);
-  };
-}
-
-/** In the mount namespace of this program, which ends with it. */
-function mount(directory: string): void {
-  mkdirSync(directory, { recursive: true });
-  const done = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${SIZE}`, "sysmgr", directory]);
-  if (!done.success) throw new Error(done.stderr.toString().trim());
-  mounted.add(directory);
-}
-
-/** Lazily: processes of the run may still be there. */
-function unmount(directory: string): void {
-  if (mounted.delete(directory)) Bun.spawnSync(["umount", "-l", directory]);
-}
-
-/** For the end of the whole program. */
-export function unmountAll(): void {
-  for (const directory of mounted) unmount(directory);
-}

@@ -20,7 +20,7 @@ export interface Findings {
 export const key = (scenario: Scenario, name: string): string => `${scenario.id} ${name}`;
 
 /** Less than this apart (s), two times are the same: all peers run at once. */
-const ALIKE = 0.1;
+const ALIKE = 0.5;
 
 export function toText(findings: Findings): string {
   const { contestants, scenarios } = findings;

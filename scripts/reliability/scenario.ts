@@ -1,6 +1,6 @@
 // What a scenario is, and the words that it finds for what it saw.
 import type { Peer } from "../bench/peer.ts";
-import type { Life } from "./lives.ts";
+import { type Life, runs } from "./lives.ts";
 import { Run, type Setting, within } from "./run.ts";
 
 /** What was seen, and what it costs: 0 is the best there can be, Infinity a failure. */
@@ -68,6 +68,20 @@ export async function withRun<T>(setting: Setting, act: (run: Run) => Promise<T>
   } finally {
     run.clear();
   }
+}
+
+/** What has become of services that should have been left alone. */
+export function takenOver(run: Run, before: readonly Life[]): Cell {
+  const fate = (life: Life): string => {
+    const copies = run.lives.running(life.name).length;
+    if (copies > 1) return "started a second time";
+    if (copies === 0) return "ended";
+    return runs(life) ? "left alone" : "restarted";
+  };
+  const fates = Map.groupBy(before, fate);
+  const words = [...fates].map(([what, those]) => `${those.length} ${what}`).join(", ");
+  const alone = fates.get("left alone")?.length ?? 0;
+  return alone === before.length ? good(words) : bad(words, before.length - alone);
 }
 
 /** Nothing of a stopped service comes back in this time (s). */

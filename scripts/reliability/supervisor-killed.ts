@@ -10,6 +10,7 @@ import {
   type Scenario,
   services,
   stopping,
+  takenOver,
   timed,
   withRun,
 } from "./scenario.ts";
@@ -80,18 +81,4 @@ function goingOn(before: readonly Life[]): Cell {
 function byTheNext(late: number | undefined): Cell {
   if (late === undefined) return bad("not started again, by the new one neither");
   return bad("started again by the new one only", BEREFT + late / 1000);
-}
-
-/** What has become of services that should have been left alone. */
-function takenOver(run: Run, before: readonly Life[]): Cell {
-  const fate = (life: Life): string => {
-    const copies = run.lives.running(life.name).length;
-    if (copies > 1) return "started a second time";
-    if (copies === 0) return "ended";
-    return runs(life) ? "left alone" : "restarted";
-  };
-  const fates = Map.groupBy(before, fate);
-  const words = [...fates].map(([what, those]) => `${those.length} ${what}`).join(", ");
-  const alone = fates.get("left alone")?.length ?? 0;
-  return alone === before.length ? good(words) : bad(words, before.length - alone);
 }
