@@ -17,7 +17,8 @@ import {
 } from "./scenario.ts";
 
 const SERVICES = 5;
-const FULL_SECONDS = 10;
+/** Longer than the first pauses of who waits longer each time. */
+const FULL_SECONDS = 22;
 /** Some sleep for a minute after a fork that failed. */
 const PATIENCE = 75;
 /** Where the pids controller is: cgroup v1, v2. */
@@ -40,7 +41,8 @@ export const processesFull: Scenario = {
   looked:
     "Whether all supervising processes are still the same; how often the kernel has refused a " +
     "fork (pids.events); how long after there was room again the service has a new process " +
-    `(${PATIENCE} s at most).`,
+    `(${PATIENCE} s at most). Nobody is told that there is room, so this is what is left of the ` +
+    "pause after the last fork that failed.",
   attempt,
 };
 

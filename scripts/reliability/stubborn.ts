@@ -42,6 +42,6 @@ async function attempt(run: Run): Promise<Cells> {
     all:
       left.length === 0
         ? timed("gone after ", took, "")
-        : bad(`never: after ${PATIENCE} s it and ${left.length - 1} supervising processes run`),
+        : bad(`never: ${left.length} processes run after ${PATIENCE} s`),
   };
 }
