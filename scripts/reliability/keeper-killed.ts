@@ -29,7 +29,7 @@ export const keeperKilled: Scenario = {
   produced:
     `${SERVICES} services run. The parent of one of them (runsv, supervise, s6-supervise) gets ` +
     `SIGKILL. Not applicable where that is the supervisor itself, which is the scenario above. ` +
-    "All peers run as their packages set them up, without options such as s6's lock-fd.",
+    "No service has an option against it, such as s6's lock-fd file.",
   looked:
     `How many processes of that service run ${SETTLED} s later, and whether the first one is ` +
     "among them; then whether any is left after the control tool was asked to stop it.",

@@ -20,8 +20,8 @@ export const many: Scenario = {
     `A supervisor is started on a directory of ${count(SERVICES)} services. Where it has an option ` +
     "for more of them than by default (s6-svscan -c), it is tried with and without.",
   looked:
-    `How many services have a process, ${STILL} s after the last one has come, ${PATIENCE} s after ` +
-    "the start at the latest.",
+    "How many services have a process: when each has left its mark, or when none has come for " +
+    `${STILL} s, ${PATIENCE} s after the start at the latest.`,
   async attempt(peer, root) {
     const setting = { peer, names: services(SERVICES), root };
     const most = await running(setting, (run) => peer.run(run.place));
@@ -52,9 +52,9 @@ async function comeToRest(run: Run): Promise<void> {
   let last = begun;
   for (let seen = 0; now() - last < STILL * 1000 && now() - begun < PATIENCE * 1000; ) {
     await Bun.sleep(500);
-    const marks = run.lives.all().length;
-    if (marks > seen) last = now();
-    if (marks >= SERVICES) return;
-    seen = marks;
+    const names = new Set(run.lives.all().map(({ name }) => name)).size;
+    if (names === SERVICES) return;
+    if (names > seen) last = now();
+    seen = names;
   }
 }
