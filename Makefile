@@ -8,10 +8,10 @@ MANPREFIX = $(PREFIX)/share/man
 DESTDIR =
 NPM = npm
 BUN = scripts/bun.sh
-# For test, bench and soak: make test ARGS="--repeat 3 svctl"
+# For test, bench, soak and reliability: make test ARGS="--repeat 3 svctl"
 ARGS =
 
-.PHONY: all always demo test lint bench soak install uninstall clean dist
+.PHONY: all always demo test lint bench soak reliability install uninstall clean dist
 
 all: build/bin/sysmgr
 
@@ -44,6 +44,9 @@ bench: all
 
 soak: all
 	@$(BUN) scripts/soak.ts $(ARGS)
+
+reliability: all
+	@$(BUN) scripts/reliability.ts $(ARGS)
 
 dist: node_modules/.installed
 	@$(BUN) scripts/dist.ts

@@ -26,6 +26,8 @@ export interface Place {
   readonly state: string;
   /** The file that services append their marks to. */
   readonly marks: string;
+  /** The script of a service, where it has to be another one than below. */
+  readonly script?: (name: string) => string;
 }
 
 export type Argv = readonly string[];
@@ -56,6 +58,8 @@ export interface Peer {
   stage(place: Place, name: string): Commit;
   /** The supervisor, in the foreground. */
   run(place: Place): Argv;
+  /** The same without the option that raises its limit for us, where there is one. */
+  runByDefault?(place: Place): Argv;
   stop?(place: Place, name: string): Argv;
   start?(place: Place, name: string): Argv;
   /** One line per service on stdout. */
@@ -66,7 +70,7 @@ export interface Peer {
 
 /** The service, the same for all: it says that it runs, then sleeps under the same pid. */
 export const serviceScript = (place: Place, name: string): string =>
-  `#!/bin/sh\necho ${name} $$ >>${place.marks}\nexec sleep 1000000\n`;
+  place.script?.(name) ?? `#!/bin/sh\necho ${name} $$ >>${place.marks}\nexec sleep 1000000\n`;
 
 /** Writes the service script as an executable file. */
 export function writeScript(path: string, place: Place, name: string): void {

@@ -19,6 +19,7 @@ export const s6: Peer = {
       : undefined,
   stage: (place, name) => stageDirectory(place, name, ["s6-svscanctl", "-a", place.services]),
   run: (place) => ["s6-svscan", "-c", MAX_SERVICES, place.services],
+  runByDefault: (place) => ["s6-svscan", place.services],
   stop: (place, name) => ["s6-svc", "-d", join(place.services, name)],
   start: (place, name) => ["s6-svc", "-u", join(place.services, name)],
   status: (place, names) => [
