@@ -32,6 +32,13 @@ export const SETTLE_DEPENDS = 1_000;
 /** After sysmgr-depends has returned: a script may call it twice, 5 ms apart. */
 export const SETTLE_RETURNED = 50;
 
+/** A check is run again this long after it failed, until it first passes. */
+export const CHECK_INTERVAL = 1_000;
+
+/** A check, and a finish script, that take longer are killed. */
+export const CHECK_LIMIT = 5_000;
+export const FINISH_LIMIT = 30_000;
+
 /** An entry may be missing this long: an editor or a package manager replaces files so. */
 export const REMOVE_DELAY = 2_000;
 

@@ -34,6 +34,9 @@ const signatures = {
   inotify_rm_watch: { args: [int, int], returns: int },
   isatty: { args: [int], returns: int },
   kill: { args: [int, int], returns: int },
+  fchmodat: { args: [int, "ptr", "u32", int], returns: int },
+  fchownat: { args: [int, "ptr", "u32", "u32", int], returns: int },
+  mkfifoat: { args: [int, "ptr", "u32"], returns: int },
   mkdirat: { args: [int, "ptr", "u32"], returns: int },
   openat: { args: [int, "ptr", int, "u32"], returns: int },
   poll: { args: ["ptr", "u64", int], returns: int },
@@ -141,6 +144,7 @@ export const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
+const UNCHANGED = 0xffffffff;
 const X_OK = 1;
 
 /** inotify(7) masks. */
@@ -249,6 +253,20 @@ export function close(fd: number): number {
 
 export function mkdirat(dir: number, path: string, mode: number): number {
   return result(c.mkdirat(dir, cstr(path), mode));
+}
+
+export function mkfifoat(dir: number, path: string, mode: number): number {
+  return result(c.mkfifoat(dir, cstr(path), mode));
+}
+
+/** Follows a link at the path: only for what nobody else can replace. */
+export function chmodat(dir: number, path: string, mode: number): number {
+  return result(c.fchmodat(dir, cstr(path), mode, 0));
+}
+
+/** The owner stays; a link is not followed. */
+export function chgrpat(dir: number, path: string, gid: number): number {
+  return result(c.fchownat(dir, cstr(path), UNCHANGED, gid, AT_SYMLINK_NOFOLLOW));
 }
 
 export function renameat(dir: number, from: string, toDir: number, to: string): number {

@@ -85,6 +85,9 @@ const CANNOT_TELL: readonly number[] = [E.MFILE, E.NFILE, E.NOMEM, E.INTR];
 
 const STAGED = ".new";
 
+/** Private: between sysmgr and its services. */
+const PIPES = ".pipe";
+
 /** A service is named by its entry: any bytes but a leading dot; `pid` is the supervisor's. */
 export function isServiceName(name: string): boolean {
   return name !== "" && !name.startsWith(".") && !name.includes("/") && name !== "pid";
@@ -205,6 +208,34 @@ export class RunDir {
     return control < 0 && control !== -E.EXIST ? control : made;
   }
 
+  /** Lets the members of a group command the service: make files in its drop box, and no more. */
+  delegate(name: string, gid: number): number {
+    const path = controlDir(name);
+    const code = libc.chgrpat(this.fd, path, gid);
+    return code < 0 ? code : libc.chmodat(this.fd, path, 0o1730);
+  }
+
+  /**
+   * The FIFO in which a service says that it is ready: one descriptor for us, one for the service.
+   * Both can do both, so that neither end ever finds the other one gone. A new one is made for a
+   * new life; -E.NOENT: there was none to go on with.
+   */
+  openReadiness(name: string, life: "new" | "old"): { own: number; service: number } | number {
+    const path = `${PIPES}/${name}/ready`;
+    if (life === "new") {
+      libc.mkdirat(this.fd, PIPES, 0o700);
+      libc.mkdirat(this.fd, `${PIPES}/${name}`, 0o700);
+      libc.unlinkat(this.fd, path);
+      const made = libc.mkfifoat(this.fd, path, 0o600);
+      if (made < 0) return made;
+    }
+    const own = libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW | O.NONBLOCK);
+    if (own < 0) return own;
+    const service = libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW);
+    if (service < 0) libc.close(own);
+    return service < 0 ? service : { own, service };
+  }
+
   /** False when its directory, or the status in it, was removed from under us. */
   hasStatus(name: string): boolean {
     return this.exists(`${name}/status`);
@@ -218,6 +249,7 @@ export class RunDir {
 
   removeService(name: string): void {
     this.removeTree(name);
+    this.removeTree(`${PIPES}/${name}`);
   }
 
   /** Removes what is known of a service; its stop marker stays. */
@@ -226,6 +258,7 @@ export class RunDir {
       if (file !== "lock") this.removeTree(`${name}/${file}`);
     }
     libc.rmdirat(this.fd, name);
+    this.removeTree(`${PIPES}/${name}`);
   }
 
   /** What to give inotify for a service's directory. */

@@ -30,6 +30,8 @@ export type Status = {
   readonly state: State;
   readonly wanted: Wanted;
   readonly process: ProcessId | null;
+  /** Its finish script, while that runs. */
+  readonly finish: ProcessId | null;
   /** Process ids mean something in this boot and pid namespace only. */
   readonly boot: string;
   readonly pidns: string;
@@ -81,6 +83,7 @@ export function formatStatus(s: Status): string {
   const seconds = (ms: number) => (ms / 1000).toFixed(3);
   let text = `state=${s.state}\nwanted=${s.wanted}\n`;
   if (s.process) text += `pid=${s.process.pid}\nstart=${s.process.started}\n`;
+  if (s.finish) text += `finish=${s.finish.pid}\nfinish-start=${s.finish.started}\n`;
   text += `boot=${s.boot}\npidns=${s.pidns}\nsince=${seconds(s.since)}\nruns=${s.runs}\n`;
   if (s.short > 0) text += `short=${s.short}\n`;
   if (s.exit) text += `exit=${exitText(s.exit)}\n`;
@@ -101,7 +104,8 @@ export function parseStatus(text: string): Status | null {
   return {
     state,
     wanted,
-    process: parseProcess(values),
+    process: parseProcess(values, "pid", "start"),
+    finish: parseProcess(values, "finish", "finish-start"),
     boot: values.get("boot") ?? "",
     pidns: values.get("pidns") ?? "",
     since,
@@ -126,9 +130,13 @@ function parsePairs(text: string): Map<string, string> {
   return values;
 }
 
-function parseProcess(values: Map<string, string>): ProcessId | null {
-  const pid = parseCount(values.get("pid") ?? "");
-  const started = parseCount(values.get("start") ?? "");
+function parseProcess(
+  values: Map<string, string>,
+  pidKey: string,
+  startKey: string,
+): ProcessId | null {
+  const pid = parseCount(values.get(pidKey) ?? "");
+  const started = parseCount(values.get(startKey) ?? "");
   // A pid below 2 is never a service: 0 and -1 mean everybody to kill(2), 1 is init.
   return pid !== null && started !== null && pid > 1 && pid < 2 ** 31 ? { pid, started } : null;
 }
@@ -159,7 +167,7 @@ export function formatWaiter(w: Waiter): string {
 }
 
 export function parseWaiter(text: string): Waiter | null {
-  const process = parseProcess(parsePairs(text));
+  const process = parseProcess(parsePairs(text), "pid", "start");
   if (!process) return null;
   const services = text
     .split("\n")

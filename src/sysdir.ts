@@ -3,10 +3,18 @@ import { dirname } from "./bytes.ts";
 import * as libc from "./libc.ts";
 import { E, type FileStat, IN } from "./libc.ts";
 import { isServiceName } from "./rundir.ts";
+import { PLAIN, parseSettings, type Settings } from "./settings.ts";
 import type { Watch, Watcher } from "./watch.ts";
 
 /** How to start a service. */
-export type Target = { readonly path: string; readonly argv: string[]; readonly cwd?: string };
+export type Target = {
+  readonly path: string;
+  readonly argv: string[];
+  readonly cwd?: string;
+  readonly settings: Settings;
+  /** What is wrong with the settings. */
+  readonly problems: readonly string[];
+};
 
 /** Where services come from; the scanner needs no more than this. */
 export interface Source {
@@ -16,6 +24,8 @@ export interface Source {
   has(name: string): boolean;
   /** How to start it, or why that cannot be done. */
   inspect(name: string): Target | { readonly reason: string };
+  /** How to run another program of a service directory, such as `finish`. */
+  inspectProgram(name: string, file: string): Target | { readonly reason: string };
   /** Tells of changes; returns minus the errno where that is not to be had. */
   watch(watcher: Watcher, on: SourceEvents): number;
   /** Tells of changes in what an entry leads to, for one that could not be started. */
@@ -72,7 +82,15 @@ export class SysDir implements Source {
     if (stat.isDirectory) return inspectDirectory(path);
     if (!stat.isFile) return { reason: "neither a file nor a directory" };
     const executable = libc.executableAt(libc.AT_FDCWD, path) === 0;
-    return executable ? { path, argv: [path] } : { reason: "not executable" };
+    if (!executable) return { reason: "not executable" };
+    return { path, argv: [path], settings: PLAIN, problems: [] };
+  }
+
+  inspectProgram(name: string, file: string): Target | { reason: string } {
+    const cwd = `${this.path}/${name}`;
+    const why = whyNotProgram(`${cwd}/${file}`);
+    if (why !== null) return { reason: `${file}: ${why}` };
+    return { path: `./${file}`, argv: [`./${file}`], cwd, settings: PLAIN, problems: [] };
   }
 
   watch(watcher: Watcher, on: SourceEvents): number {
@@ -174,7 +192,30 @@ function inspectDirectory(path: string): Target | { reason: string } {
   if (weakness !== null) return { reason: `insecure: run: ${weakness}` };
   if (!stat.isFile) return { reason: "run is not a file" };
   if (libc.executableAt(libc.AT_FDCWD, run) < 0) return { reason: "run is not executable" };
-  return { path: "./run", argv: ["./run"], cwd: path };
+  const problems: string[] = [];
+  const settings = readSettings(path, (problem) => problems.push(problem));
+  return { path: "./run", argv: ["./run"], cwd: path, settings, problems };
+}
+
+/** As root: only from files that nobody else could have written. */
+function readSettings(path: string, complain: (problem: string) => void): Settings {
+  const read = (file: string): string | null => {
+    const fd = libc.openat(libc.AT_FDCWD, `${path}/${file}`, libc.O.RDONLY | libc.O.NONBLOCK);
+    if (fd < 0) return null;
+    const stat = libc.fstat(fd);
+    const text = typeof stat !== "number" && stat.isFile ? libc.readText(fd) : "";
+    const weakness = typeof stat === "number" ? null : insecure(stat);
+    libc.close(fd);
+    if (weakness !== null) complain(`insecure: ${file}: ${weakness}`);
+    return weakness === null && typeof text === "string" ? text : null;
+  };
+  const runs = (file: string): boolean => {
+    if (libc.stat(`${path}/${file}`) === -E.NOENT) return false;
+    const why = whyNotProgram(`${path}/${file}`);
+    if (why !== null) complain(`${file}: ${why}`);
+    return why === null;
+  };
+  return parseSettings(read, runs, complain);
 }
 
 /** Why a file must not be run by us, or null. */
@@ -193,7 +234,7 @@ function insecure(stat: FileStat): string | null {
 }
 
 /** Why the kernel would not start it, in words; ENOENT is about what the file's #! names. */
-export function explainSpawn(target: Target, code: number): string {
+export function explainSpawn(target: Pick<Target, "path" | "cwd">, code: number): string {
   const file = target.cwd === undefined ? target.path : `${target.cwd}/${target.path}`;
   if (code !== -E.NOENT) return libc.strerror(code);
   const interpreter = firstBytes(file).match(/^#![ \t]*([^ \t\n]+)/)?.[1];

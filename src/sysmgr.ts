@@ -27,8 +27,10 @@ import {
   SUPERVISOR,
   SUPERVISOR_COMMANDS,
 } from "./rundir.ts";
+import { groupId } from "./group.ts";
+import type { Settings } from "./settings.ts";
 import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
-import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
+import { explainSpawn, isPassing, type Source, SysDir, type Target, whyNotProgram } from "./sysdir.ts";
 import {
   type Effect,
   type Event,
@@ -72,7 +74,7 @@ export async function main(args: string[]): Promise<number> {
   return await supervise(new SysDir(sysdir), rundir, { ...settings, sysdir });
 }
 
-export type Settings = {
+export type Invocation = {
   /** Under which name messages are written. */
   readonly program: string;
   readonly level: Level;
@@ -81,7 +83,7 @@ export type Settings = {
   readonly sysdir: string;
 };
 
-function parseSettings(options: Options): Omit<Settings, "sysdir"> {
+function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
   const level = options.has("v") ? "debug" : options.has("q") ? "error" : "info";
   const text = options.value("nofile");
   const nofile = text === undefined ? null : parseCount(text);
@@ -92,7 +94,7 @@ function parseSettings(options: Options): Omit<Settings, "sysdir"> {
 }
 
 /** Supervises until told to stop; resolves to the exit code. Throws Failure when it cannot begin. */
-export async function supervise(source: Source, path: string, settings: Settings): Promise<number> {
+export async function supervise(source: Source, path: string, settings: Invocation): Promise<number> {
   closeInherited();
   const handover = readHandover();
   const umask = process.umask(0o022);
@@ -156,6 +158,10 @@ type Service = {
   unmarked: { readonly content: string | null } | null;
   /** Its process was adopted: it is no child of ours. */
   adopted: boolean;
+  /** Its finish script, while that runs. */
+  finish: ProcessId | null;
+  /** Closes what we hear with that it is ready; null when nothing is expected. */
+  deafen: (() => void) | null;
   /** The sysmgr-depends in it whose end wakes us. */
   waiter: { readonly pid: number; readonly forget: () => void } | null;
 };
@@ -236,7 +242,7 @@ class Scanner {
     private readonly source: Source,
     private rundir: RunDir,
     private lock: number,
-    private readonly settings: Settings & { readonly umask: number; readonly upgraded: boolean },
+    private readonly settings: Invocation & { readonly umask: number; readonly upgraded: boolean },
   ) {
     this.umask = settings.umask;
     this.log = new Log(settings.program, settings.level);
@@ -505,6 +511,14 @@ class Scanner {
     setTimeout(this.guarded(again), pause);
   }
 
+  /** A trouble of one service, said once. */
+  private onceOf(s: Service, text: string): void {
+    s.reported ??= new Set();
+    if (s.reported.has(text)) return;
+    s.reported.add(text);
+    this.log.write("error", `${escapeBytes(s.name)}: ${escapeBytes(text)}`);
+  }
+
   /** The stop marker as it is, or as it would be had RUNDIR not failed us. */
   private markerOf(s: Service): FoundMarker {
     const { wanted, stopSignal } = s.life;
@@ -559,6 +573,10 @@ class Scanner {
     const s = this.introduce(name, newborn);
     const made = this.rundir.makeService(name);
     this.check("make", name, made === -E.EXIST ? 0 : made);
+    const target = this.source.inspect(name);
+    const isNew = made >= 0 && !("reason" in target);
+    if (isNew && target.settings.down) this.mark(s, "");
+    this.delegate(s, target);
     this.watchService(s);
     this.lookAt(s);
     if (!s.saved) this.save(s);
@@ -581,10 +599,22 @@ class Scanner {
       empty: null,
       unmarked: null,
       adopted: false,
+      finish: null,
+      deafen: null,
       waiter: null,
     };
     this.services.set(name, s);
     return s;
+  }
+
+  /** Lets a group control it, if the service directory says so. */
+  private delegate(s: Service, target: Target | { readonly reason: string }): void {
+    if ("reason" in target || target.settings.controlGroup === null) return;
+    const { controlGroup } = target.settings;
+    const gid = groupId(controlGroup);
+    if (gid === null) return this.onceOf(s, `control-group: no such group: ${controlGroup}`);
+    const code = this.rundir.delegate(s.name, gid);
+    if (code < 0) this.onceOf(s, `control-group: ${libc.strerror(code)}`);
   }
 
   /** It is not in SYSDIR, which may be an editor's doing: only its staying away counts. */
@@ -663,6 +693,10 @@ class Scanner {
         this.log.write("debug", `${escapeBytes(s.name)}: stopping`);
         for (const signal of stopSignals(effect.signal)) this.signal(s, signal);
         return;
+      case "finish":
+        return this.finish(s, effect.exit);
+      case "check":
+        return this.runCheck(s);
       case "mark":
         return this.mark(s, effect.content);
       case "log":
@@ -727,6 +761,7 @@ class Scanner {
       state: life.state,
       wanted: life.wanted,
       process: life.process,
+      finish: s.finish,
       boot: this.boot,
       pidns: this.pidns,
       since: s.since,
@@ -844,6 +879,7 @@ class Scanner {
   private remake(s: Service): void {
     const made = this.rundir.makeService(s.name);
     this.check("make", s.name, made === -E.EXIST ? 0 : made);
+    this.delegate(s, this.source.inspect(s.name));
     if (s.read && s.life.wanted !== "up") this.mark(s, s.life.wanted === "once" ? "once\n" : "");
     this.watchService(s);
     s.pidSaved = undefined;
@@ -877,23 +913,129 @@ class Scanner {
     if ("reason" in target) {
       return this.apply(s, { type: "unspawned", reason: target.reason, passing: false });
     }
+    const { settings } = target;
+    for (const problem of target.problems) this.onceOf(s, problem);
+    const readiness = this.openReadiness(s, settings, "new");
     const chained = this.rundir.clearDepends(s.name);
     this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
     const before = libc.bootTime();
     const pid = libc.spawn({
       ...target,
       env: this.environment,
-      fds: this.stdin < 0 ? [] : [[this.stdin, 0]],
+      fds: [...this.standardInput(), ...readiness],
       limits: this.limits,
       umask: this.umask,
     });
+    for (const [fd] of readiness) libc.close(fd);
     if (pid < 0) {
+      s.deafen?.();
       const reason = explainSpawn(target, pid);
       return this.apply(s, { type: "unspawned", reason, passing: isPassing(pid) });
     }
     this.byPid.set(pid, s);
     const started = proc.startTime(pid, before, libc.bootTime());
-    this.apply(s, { type: "spawned", process: { pid, started }, chained });
+    this.apply(s, { type: "spawned", process: { pid, started }, chained, settings });
+  }
+
+  private standardInput(): [from: number, to: number][] {
+    return this.stdin < 0 ? [] : [[this.stdin, 0]];
+  }
+
+  /**
+   * Listens for a service's word that it is ready. What the child is to get, if anything: without
+   * it, it would never be up, so that it counts as ready at once.
+   */
+  private openReadiness(
+    s: Service,
+    settings: Settings,
+    life: "new" | "old",
+  ): [from: number, to: number][] {
+    s.deafen?.();
+    if (settings.notificationFd === null || settings.check) return [];
+    const pipe = this.rundir.openReadiness(s.name, life);
+    if (typeof pipe === "number") {
+      this.check("make the pipe of", s.name, pipe);
+      return [];
+    }
+    const reader = Bun.file(pipe.own).stream().getReader();
+    const deafen = () => {
+      if (s.deafen !== deafen) return;
+      s.deafen = null;
+      void reader.cancel().catch(() => {});
+      libc.close(pipe.own);
+    };
+    s.deafen = deafen;
+    const listen = async () => {
+      const { value, done } = await reader.read();
+      if (s.deafen !== deafen || done) return;
+      if (!value.includes(NEWLINE)) return void listen().catch(deafen);
+      deafen();
+      this.guarded(() => this.apply(s, { type: "ready" }))();
+    };
+    void listen().catch(deafen);
+    return [[pipe.service, settings.notificationFd]];
+  }
+
+  /** Runs its finish script with runit's arguments: the exit code or -1, the signal or 0. */
+  private finish(s: Service, exit: Exit): void {
+    const code = "code" in exit ? exit.code : -1;
+    const signal = "signal" in exit ? exit.signal : 0;
+    const ended = () => {
+      s.finish = null;
+      this.apply(s, { type: "finished", marker: this.markerOf(s) });
+    };
+    s.finish = this.runProgram(s, "finish", [code, signal].map(String), config.FINISH_LIMIT, ended);
+    if (s.finish) this.save(s);
+  }
+
+  private runCheck(s: Service): void {
+    const { process } = s.life;
+    this.runProgram(s, "check", [], config.CHECK_LIMIT, (exit) => {
+      const passed = "code" in exit && exit.code === 0;
+      if (s.life.process === process) this.apply(s, { type: "checked", passed });
+    });
+  }
+
+  /**
+   * Runs a program of a service directory, and kills it when it takes too long; null, and an end
+   * soon, when it could not be started.
+   */
+  private runProgram(
+    s: Service,
+    file: string,
+    args: readonly string[],
+    limit: number,
+    onEnd: (exit: Exit) => void,
+  ): ProcessId | null {
+    const target = this.source.inspectProgram(s.name, file);
+    this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
+    const before = libc.bootTime();
+    const pid =
+      "reason" in target
+        ? -1
+        : libc.spawn({
+            ...target,
+            argv: [...target.argv, ...args],
+            env: this.environment,
+            fds: this.standardInput(),
+            limits: this.limits,
+            umask: this.umask,
+          });
+    if ("reason" in target || pid < 0) {
+      const reason = "reason" in target ? target.reason : `${file}: ${libc.strerror(pid)}`;
+      this.log.write("error", `${escapeBytes(s.name)}: cannot run ${escapeBytes(reason)}`);
+      setImmediate(this.guarded(() => onEnd({ unknown: true })));
+      return null;
+    }
+    const timer = setTimeout(() => {
+      this.log.write("error", `${escapeBytes(s.name)}: ${file} killed after ${formatAge(limit)}`);
+      libc.kill(-pid, SIGNALS.KILL);
+    }, limit);
+    this.helpers.set(pid, (exit) => {
+      clearTimeout(timer);
+      onEnd(exit);
+    });
+    return { pid, started: proc.startTime(pid, before, libc.bootTime()) };
   }
 
   /** Takes the exit of every child that has ended; what is nobody's was an orphan. */
@@ -914,6 +1056,7 @@ class Scanner {
     if (this.byPid.get(pid) !== s) return;
     this.byPid.delete(pid);
     this.forgetWaiter(s);
+    s.deafen?.();
     s.adopted = false;
     // A shutdown starts nothing any more, though it may not have come to this one yet.
     if (this.shutdown) this.become(s, { ...s.life, leaving: true });
@@ -972,7 +1115,7 @@ class Scanner {
   private untold(): Status {
     const { boot, pidns } = this;
     const rest = { since: Date.now(), runs: 0, short: 0, exit: null, next: null, reason: null };
-    return { state: "starting", wanted: "up", process: null, boot, pidns, ...rest };
+    return { state: "starting", wanted: "up", process: null, finish: null, boot, pidns, ...rest };
   }
 
   private isOurs(status: Status): boolean {
@@ -997,24 +1140,49 @@ class Scanner {
     // Its process ended while nobody was there to write that down.
     const told = s.life.state === status.state && s.life.wanted === status.wanted;
     if (!lives && !told) this.save(s);
+    if (!lives && status.finish) this.adoptFinish(s, status, status.finish);
     if (!lives) return false;
     this.byPid.set(id.pid, s);
     if (!child) this.followStranger(s, id);
     const state = status.process ? status.state : "starting";
+    const target = this.source.inspect(name);
+    const settings = "reason" in target ? s.life.settings : target.settings;
+    const readiness = state === "starting" ? this.openReadiness(s, settings, "old") : [];
+    for (const [fd] of readiness) libc.close(fd);
+    const timeout = state === "stopping" ? settings.stopTimeout : null;
+    const wait = state === "starting" && !s.deafen ? config.SETTLE_DEPENDS : timeout;
     this.become(s, {
       ...s.life,
       state,
       wanted: status.wanted,
       process: id,
       begun: now() - proc.ageOf(id.started),
-      due: state === "starting" ? now() + config.SETTLE_DEPENDS : null,
+      due: wait === null ? null : now() + wait,
       runs: status.process ? runs : runs + 1,
+      settings,
     });
     s.since = status.since;
     // Our predecessor may have died before it sent what it had written down.
-    const { signal } = this.markerOf(s);
+    const signal = this.markerOf(s).signal ?? settings.stopSignal;
     if (state === "stopping") this.perform(s, { type: "stop", signal });
     return true;
+  }
+
+  /** Its finish script may run on, and nothing may be started beside it. */
+  private adoptFinish(s: Service, status: Status, id: ProcessId): void {
+    const ended = this.guarded(() => {
+      s.finish = null;
+      this.apply(s, { type: "finished", marker: this.markerOf(s) });
+    });
+    if (!proc.isAlive(id.pid, id.started)) return;
+    s.finish = id;
+    const end = { uptime: 0, at: now(), asked: false };
+    this.become(s, { ...s.life, state: "finishing", wanted: status.wanted, end });
+    const killer = setTimeout(() => signalExactly(id, SIGNALS.KILL), config.FINISH_LIMIT);
+    whenEnded(id, () => {
+      clearTimeout(killer);
+      ended();
+    });
   }
 
   /** An adopted process that is no child: only the kernel's word for that very process counts. */
@@ -1212,7 +1380,10 @@ class Scanner {
 
   /** KILL to all that is left, and to what is left in their sessions. */
   private killAll(): void {
-    for (const s of this.services.values()) this.signal(s, SIGNALS.KILL);
+    for (const s of this.services.values()) {
+      this.signal(s, SIGNALS.KILL);
+      if (s.finish) signalExactly(s.finish, SIGNALS.KILL);
+    }
     for (const process of this.leftovers()) signalExactly(process, SIGNALS.KILL);
   }
 
@@ -1261,6 +1432,8 @@ class Scanner {
     this.ended.resolve(shutdown.code);
   }
 }
+
+const NEWLINE = 10;
 
 /** Room in the environment for the name of a service or its logger. */
 const NAME_ROOM = 1_024;

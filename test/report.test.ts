@@ -12,6 +12,7 @@ const up: Status = {
   state: "up",
   wanted: "up",
   process: { pid: 812, started: 90_000 },
+  finish: null,
   boot: "b7d2",
   pidns: "4026",
   since: NOW - 50_000,

@@ -30,6 +30,7 @@ const status: Status = {
   state: "up",
   wanted: "up",
   process: ownProcess(),
+  finish: null,
   boot: "b7d2",
   pidns: "4026",
   since: 1_700_000_000_123,

@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { E } from "../src/libc.ts";
+import { PLAIN } from "../src/settings.ts";
 import { explainSpawn, isPassing, SysDir } from "../src/sysdir.ts";
 import { link, makeDirectory, remove, rename, write } from "./lib/files.ts";
 import { outputOf, script, spawn } from "./unit/child.ts";
@@ -108,8 +109,9 @@ test.if(mayMount)("an unmounted SYSDIR has not lost its services", async () => {
 });
 
 describe("an entry", () => {
-  const start = (name: string) => ({ path: `${dir}/${name}`, argv: [`${dir}/${name}`] });
-  const run = (path: string) => ({ path: "./run", argv: ["./run"], cwd: path });
+  const plain = { settings: PLAIN, problems: [] };
+  const start = (name: string) => ({ path: `${dir}/${name}`, argv: [`${dir}/${name}`], ...plain });
+  const run = (path: string) => ({ path: "./run", argv: ["./run"], cwd: path, ...plain });
 
   test("that is an executable is started by its path", () => {
     program(`${dir}/web`);
@@ -207,12 +209,12 @@ describe("a start that fails", () => {
   });
 
   test("says what the kernel says where it knows no better", () => {
-    const target = { path: `${dir}/none`, argv: [] };
+    const target = { path: `${dir}/none` };
     expect(explainSpawn(target, -E.NOENT)).toBe("No such file or directory");
     expect(explainSpawn(target, -E.ACCES)).toBe("Permission denied");
     expect(explainSpawn(target, -E.TXTBSY)).toBe("Text file busy");
     makeFifo(`${dir}/fifo`);
-    expect(explainSpawn({ path: `${dir}/fifo`, argv: [] }, -E.NOENT)).toBe(
+    expect(explainSpawn({ path: `${dir}/fifo` }, -E.NOENT)).toBe(
       "No such file or directory",
     );
   });

@@ -1,5 +1,6 @@
 /** The transition function under 100,000 random histories; SEED=N repeats one run. */
 import { expect, test } from "bun:test";
+import { PLAIN, type Settings } from "../src/settings.ts";
 import { type Exit, STATES } from "../src/status.ts";
 import { Model, type Tally } from "./unit/model.ts";
 import { chooseSeed, Random } from "./unit/random.ts";
@@ -18,12 +19,23 @@ const EXITS: readonly [Exit, ...Exit[]] = [
   { unknown: true },
 ];
 
+const SETTINGS: readonly [Settings, ...Settings[]] = [
+  PLAIN,
+  { ...PLAIN, finish: true },
+  { ...PLAIN, finish: true, restart: "on-failure", stopTimeout: 3_000 },
+  { ...PLAIN, restart: "never", stopSignal: 2 },
+  { ...PLAIN, delay: { wait: 5_000, below: 2_000 } },
+  { ...PLAIN, finish: true, delay: { wait: 0, below: Number.POSITIVE_INFINITY } },
+  { ...PLAIN, check: true, stopTimeout: 0 },
+  { ...PLAIN, notificationFd: 3, finish: true },
+];
+
 type Step = (model: Model, random: Random) => void;
 
 /** Each as often as it stands here. */
 const steps: readonly [Step, ...Step[]] = [
-  (m, r) => m.start(r.pick(OUTCOMES), r.chance(0.3)),
-  (m, r) => m.start(r.pick(OUTCOMES), r.chance(0.3)),
+  (m, r) => m.start(r.pick(OUTCOMES), r.chance(0.3), r.pick(SETTINGS)),
+  (m, r) => m.start(r.pick(OUTCOMES), r.chance(0.3), r.pick(SETTINGS)),
   (m, r) => m.end(r.pick(EXITS)),
   (m) => m.reap(),
   (m) => m.reap(),
@@ -44,6 +56,10 @@ const steps: readonly [Step, ...Step[]] = [
   (m, r) => m.command(r.pick(COMMANDS)),
   (m, r) => m.apply({ type: "signal", signal: 1 + r.below(64) }),
   (m) => m.apply({ type: "returned" }),
+  (m) => m.finished(),
+  (m) => m.finished(),
+  (m, r) => m.checked(r.chance(0.5)),
+  (m) => m.apply({ type: "ready" }),
   (m, r) => m.apply({ type: "entry", changed: r.chance(0.5) }),
   (m) => m.apply({ type: "present" }),
   (m, r) => m.apply({ type: r.chance(0.3) ? "leave" : "present" }),
@@ -57,6 +73,9 @@ function settle(model: Model): void {
     model.start("spawned");
     if (model.process?.stops) model.end({ code: 0 });
     model.reap();
+    model.finished();
+    model.checked(true);
+    model.apply({ type: "ready" });
     // No sysmgr-depends runs in it any more.
     if (model.life.due === null) model.apply({ type: "returned" });
     model.now = Math.max(model.now, model.life.due ?? 0);
@@ -106,9 +125,8 @@ test("no history breaks a rule, and every state and effect is reached", () => {
       throw new Error(`${error}\n${lines.join("\n")}`);
     }
   }
-  // Directory services, with their finish scripts, come later.
-  expect([...tally.states.keys()].sort()).toEqual(STATES.filter((s) => s !== "finishing").sort());
-  const effects = ["spawn", "signal", "stop", "stop with a signal"];
+  expect([...tally.states.keys()].sort()).toEqual([...STATES].sort());
+  const effects = ["spawn", "signal", "stop", "stop with a signal", "finish", "check"];
   const marks = ["mark ", "mark gone", "mark once"];
   const logs = ["log debug", "log error", "log info"];
   expect([...tally.effects.keys()].sort()).toEqual([...effects, ...marks, ...logs].sort());

@@ -1,6 +1,7 @@
 /** The transition function's clocks, counters and words. */
 import { describe, expect, test } from "bun:test";
 import { SETTLE, SETTLE_DEPENDS, SETTLE_RETURNED } from "../config.ts";
+import { PLAIN } from "../src/settings.ts";
 import type { Exit } from "../src/status.ts";
 import {
   type Effect,
@@ -23,7 +24,7 @@ const up: Life = {
   runs: 1,
 };
 const pending: Life = { ...newborn, state: "starting", wanted: "up" };
-const spawned: Event = { type: "spawned", process: child, chained: false };
+const spawned = { type: "spawned", process: child, chained: false, settings: PLAIN } as const;
 const asBefore = (life: Life) => ({ wanted: life.wanted, signal: life.stopSignal });
 const exit = (life: Life, exit: Exit): Event => ({ type: "exited", exit, marker: asBefore(life) });
 const bell: Event = { type: "timer", waiting: false };

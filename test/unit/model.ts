@@ -4,6 +4,7 @@
  * event what must always hold.
  */
 import { BACKOFF, SETTLE_DEPENDS } from "../../config.ts";
+import { PLAIN, type Settings } from "../../src/settings.ts";
 import { type Exit, type Marker, type ProcessId, parseMarker } from "../../src/status.ts";
 import { type Effect, type Event, type Life, newborn, transition } from "../../src/transition.ts";
 
@@ -24,6 +25,9 @@ export class Model {
   /** The process that runs, or has ended and was not reaped yet. */
   process: { id: ProcessId; stops: number; ended: Exit | null } | null = null;
   spawnPending = false;
+  /** Its finish script runs; its check does. */
+  finishing = false;
+  checking = false;
   private pids = 1;
 
   constructor(
@@ -49,7 +53,11 @@ export class Model {
   }
 
   /** Carries out a spawn that is still wanted, as the scanner does: it asks the state again. */
-  start(outcome: "spawned" | "passing" | "failed", chained = false): void {
+  start(
+    outcome: "spawned" | "passing" | "failed",
+    chained = false,
+    settings: Settings = PLAIN,
+  ): void {
     const wanted = this.spawnPending && this.life.state === "starting" && !this.life.process;
     this.spawnPending = false;
     if (!wanted) return;
@@ -59,7 +67,7 @@ export class Model {
     }
     this.must(this.process === null, "never a second process beside the first");
     this.process = { id: { pid: ++this.pids, started: this.now }, stops: 0, ended: null };
-    this.apply({ type: "spawned", process: this.process.id, chained });
+    this.apply({ type: "spawned", process: this.process.id, chained, settings });
   }
 
   /** The process ends; the scanner learns of it later. */
@@ -71,9 +79,31 @@ export class Model {
     const exit = this.process?.ended;
     if (!exit) return;
     this.process = null;
+    this.checking = false;
     const marker = parseMarker(this.file);
     this.apply({ type: "exited", exit, marker });
-    this.must(this.life.wanted === marker.wanted, "an exit looks at the marker");
+    this.checkWanted(marker);
+  }
+
+  finished(): void {
+    if (!this.finishing) return;
+    this.finishing = false;
+    const marker = parseMarker(this.file);
+    this.apply({ type: "finished", marker });
+    this.checkWanted(marker);
+  }
+
+  checked(passed: boolean): void {
+    if (!this.checking) return;
+    this.checking = false;
+    this.apply({ type: "checked", passed });
+  }
+
+  /** After an end the marker is obeyed, or a service that ran enough has made one. */
+  private checkWanted({ wanted }: Marker): void {
+    const { life } = this;
+    const enough = life.settings.restart !== "always" && life.wanted === "once";
+    this.must(life.wanted === wanted || enough, "an end looks at the marker");
   }
 
   timer(waiting: boolean): void {
@@ -111,6 +141,16 @@ export class Model {
         return;
       case "signal":
         return this.must(process, "a signal is for a process");
+      case "finish":
+        this.must(life.state === "finishing" && !process, "a finish script follows an exit");
+        this.must(!this.finishing, "one finish script at a time");
+        this.finishing = true;
+        return;
+      case "check":
+        this.must(process && life.state === "starting", "a check is for what is starting");
+        this.must(!this.checking, "one check at a time");
+        this.checking = true;
+        return;
       case "mark":
         this.file = effect.content;
         return;
@@ -131,27 +171,37 @@ export class Model {
     this.must(state !== "stopping" || (process?.stops ?? 0) > 0, "stopping means: told to stop");
     const begun = before.state === "stopping" && before.process === life.process;
     this.must(!begun || state === "stopping", "a stop that has begun is completed");
-    this.must(!unwanted || process || state === "down", "without a process a stop is at its end");
+    const over = state === "down" || state === "finishing";
+    this.must(!unwanted || process || over, "without a process a stop is at its end");
+    this.must((state === "finishing") === this.finishing, "finishing means: the script runs");
+    this.must((life.end !== null) === this.finishing, "an end is remembered while it is needed");
   }
 
   private checkWaits(event: Event): void {
     const { life } = this;
     const { state, due } = life;
     this.must(life.short >= 0 && Number.isInteger(life.short), "short is a count");
-    const timed = state === "backoff" || (state === "starting" && life.process !== null);
+    const { stopTimeout, delay, check, notificationFd } = life.settings;
+    const timed = state === "backoff" || state === "stopping" || life.process !== null;
     this.must(due === null || timed, "a timer is set only where something comes of it");
     this.must(due !== null || state !== "backoff", "a backoff ends");
-    const longest = state === "backoff" ? BACKOFF[BACKOFF.length - 1] : SETTLE_DEPENDS;
-    this.must(due === null || due - this.now <= (longest ?? 0), "no wait is longer than the rule");
+    const longest = {
+      backoff: Math.max(BACKOFF.at(-1) ?? 0, delay?.wait ?? 0),
+      stopping: stopTimeout ?? 0,
+    }[state as string];
+    const most = longest ?? SETTLE_DEPENDS;
+    this.must(due === null || due - this.now <= most, "no wait is longer than the rule");
+    const silent = !check && notificationFd === null;
     const fresh = event.type === "spawned" || event.type === "returned";
     this.must(
-      !fresh || state !== "starting" || !life.process || due !== null,
+      !fresh || !silent || state !== "starting" || !life.process || due !== null,
       "a start is settled by a timer",
     );
     this.must(state !== "failed" || life.reason !== null, "a failure has a reason");
     const hangs = state === "starting" && !life.process && !this.spawnPending;
     this.must(!hangs, "starting without a process means: about to be spawned");
-    const again = state === "stopping" && life.wanted === "once";
+    const ending = state === "stopping" || state === "finishing";
+    const again = ending && life.wanted === "once";
     this.must(!life.again || again, "once more is for a stop, and for once");
     const wanted = life.wanted === "up" && !life.leaving;
     this.must(!wanted || state !== "down", "what is wanted is not left down");

@@ -1,0 +1,88 @@
+/** What stands beside `run` in a service directory, and what a service without it has. */
+import { parseCount } from "./bytes.ts";
+import { parseSignal } from "./status.ts";
+
+export type Settings = {
+  /** After which ends it is started again; an exit with 0 is a success. */
+  readonly restart: "always" | "on-failure" | "never";
+  /** In milliseconds, counted from the exit: so long a wait after lives shorter than `below`. */
+  readonly delay: { readonly wait: number; readonly below: number } | null;
+  readonly stopSignal: number | null;
+  /** Milliseconds from the stop signal to KILL; null: never. */
+  readonly stopTimeout: number | null;
+  /** Where it writes a newline when it is ready. */
+  readonly notificationFd: number | null;
+  /** It has a `check`, a `finish`, and is normally down. */
+  readonly check: boolean;
+  readonly finish: boolean;
+  readonly down: boolean;
+  /** The group that may control it: a name or a number. */
+  readonly controlGroup: string | null;
+};
+
+/** Those of a service that is a file. */
+export const PLAIN: Settings = {
+  restart: "always",
+  delay: null,
+  stopSignal: null,
+  stopTimeout: null,
+  notificationFd: null,
+  check: false,
+  finish: false,
+  down: false,
+  controlGroup: null,
+};
+
+/** Descriptors 0 to 2 have their meaning; more than this nobody has. */
+const FD_MOST = 1_023;
+
+/**
+ * `read` gives the content of a file in the directory (null: not there), `runs` whether there is
+ * such a program. What a file says wrongly is told, and counts as not said.
+ */
+export function parseSettings(
+  read: (file: string) => string | null,
+  runs: (file: string) => boolean,
+  complain: (problem: string) => void,
+): Settings {
+  /** The one value in a file; null also for what is no value. */
+  const value = <T>(file: string, parse: (text: string) => T | null): T | null => {
+    const text = read(file)?.trim() ?? null;
+    const parsed = text === null ? null : parse(text);
+    if (text !== null && parsed === null) complain(`${file}: not understood: ${text.slice(0, 80)}`);
+    return parsed;
+  };
+  return {
+    restart: value("restart", parseRestart) ?? PLAIN.restart,
+    delay: value("restart-delay", parseDelay),
+    stopSignal: value("stop-signal", parseSignal),
+    stopTimeout: value("stop-timeout", parseMilliseconds),
+    notificationFd: value("notification-fd", parseDescriptor),
+    check: runs("check"),
+    finish: runs("finish"),
+    down: read("down") !== null,
+    controlGroup: value("control-group", (text) => (/^[\w.-]+$/.test(text) ? text : null)),
+  };
+}
+
+function parseRestart(text: string): Settings["restart"] | null {
+  return (["always", "on-failure", "never"] as const).find((word) => word === text) ?? null;
+}
+
+/** SECONDS, with decimals. */
+function parseMilliseconds(text: string): number | null {
+  return /^\d{1,8}(\.\d{1,3})?$/.test(text) ? Math.round(Number(text) * 1000) : null;
+}
+
+/** SECONDS [IF-UP-LESS-THAN-SECONDS] */
+function parseDelay(text: string): Settings["delay"] {
+  const [first = "", second, ...more] = text.split(/[ \t]+/);
+  const wait = parseMilliseconds(first);
+  const below = second === undefined ? Number.POSITIVE_INFINITY : parseMilliseconds(second);
+  return wait === null || below === null || more.length > 0 ? null : { wait, below };
+}
+
+function parseDescriptor(text: string): number | null {
+  const fd = parseCount(text);
+  return fd !== null && fd > 2 && fd <= FD_MOST ? fd : null;
+}
