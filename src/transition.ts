@@ -194,7 +194,9 @@ function onCommand(life: Life, command: "up" | "down" | "once" | "restart"): [Li
 }
 
 function onSignal(life: Life, signal: number): [Life, Effect[]] {
-  return [life, life.process ? [{ type: "signal", signal }] : []];
+  // A stop that has begun is completed: who is paused would never end.
+  const futile = life.state === "stopping" && signal === SIGNALS.STOP;
+  return [life, life.process && !futile ? [{ type: "signal", signal }] : []];
 }
 
 function onSpawned(
