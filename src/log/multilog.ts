@@ -1,0 +1,1 @@
+export const usage = "usage: multilog"; export const main = () => 1;

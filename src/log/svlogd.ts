@@ -1,0 +1,1 @@
+export const usage = "usage: svlogd"; export const main = () => 1;
