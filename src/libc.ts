@@ -519,7 +519,21 @@ export function sendTo(
   port: number,
 ): number {
   // struct sockaddr_in: family (of the machine's order), port and address (of the network's).
-  const to = new Uint8Array([AF_INET, 0, port >> 8, port & 0xff, ...address, 0, 0, 0, 0, 0, 0, 0, 0]);
+  const to = new Uint8Array([
+    AF_INET,
+    0,
+    port >> 8,
+    port & 0xff,
+    ...address,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ]);
   return result(Number(c.sendto(fd, bytes, bytes.length, 0, to, to.length)));
 }
 

@@ -1,6 +1,7 @@
 /** What tai64nlocal and tai64nfrac share: the label that a line begins with, in other words. */
-import type { Output } from "./output.ts";
+
 import { filter } from "./filter.ts";
+import type { Output } from "./output.ts";
 import { type LineSink, READ_SIZE } from "./reader.ts";
 
 /** Enough of a line to see its label, in bytes. */

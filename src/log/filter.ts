@@ -1,5 +1,5 @@
 /** What tai64n and its relatives have in common: lines from standard input to standard output. */
-import { err, out } from "../cli.ts";
+import { out } from "../cli.ts";
 import * as libc from "../libc.ts";
 import type { Stamp } from "./label.ts";
 import { DescriptorOutput, OUTPUT_SIZE } from "./output.ts";

@@ -12,18 +12,18 @@ export abstract class Output {
 
   constructor(
     arena: Arena,
-    private readonly size = OUTPUT_SIZE,
+    private readonly capacity = OUTPUT_SIZE,
   ) {
     this.bytes = arena.bytes;
-    this.base = this.end = arena.take(size);
+    this.base = this.end = arena.take(capacity);
   }
 
   /** Appends bytes[from] up to, but not including, bytes[to] of the arena. */
   put(from: number, to: number): void {
     const length = to - from;
-    if (this.end + length > this.base + this.size) {
+    if (this.end + length > this.base + this.capacity) {
       this.flush();
-      if (length > this.size) return this.write(from, to);
+      if (length > this.capacity) return this.write(from, to);
     }
     this.bytes.copyWithin(this.end, from, to);
     this.end += length;
@@ -32,9 +32,14 @@ export abstract class Output {
   /** Bytes from elsewhere. */
   putText(text: string): void {
     for (let i = 0; i < text.length; i++) {
-      if (this.end === this.base + this.size) this.flush();
+      if (this.end === this.base + this.capacity) this.flush();
       this.bytes[this.end++] = text.charCodeAt(i);
     }
+  }
+
+  /** Sees to it that so many bytes more are not torn apart by a flush. */
+  reserve(length: number): void {
+    if (this.end + length > this.base + this.capacity) this.flush();
   }
 
   flush(): void {
@@ -54,9 +59,9 @@ export class DescriptorOutput extends Output {
     arena: Arena,
     private readonly fd: number,
     private readonly failed: (code: number) => void,
-    size = OUTPUT_SIZE,
+    capacity = OUTPUT_SIZE,
   ) {
-    super(arena, size);
+    super(arena, capacity);
   }
 
   protected override write(from: number, to: number): void {

@@ -1,1 +1,2 @@
-export const usage = "usage: svlogd"; export const main = () => 1;
+export const usage = "usage: svlogd";
+export const main = () => 1;
