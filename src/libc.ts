@@ -178,6 +178,7 @@ const F_SETFD = 2;
 const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 const WNOHANG = 1;
+const PR_SET_NAME = 15;
 const PR_SET_CHILD_SUBREAPER = 36;
 const SPAWN_SETSIGDEF = 0x04;
 const SPAWN_SETSIGMASK = 0x08;
@@ -648,6 +649,11 @@ export function becomeSubreaper(): number {
   return result(c.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
 }
 
+/** What ps(1) and pgrep(1) call us: 15 bytes of it. */
+export function setProcessName(name: string): void {
+  c.prctl(PR_SET_NAME, ptr(cstr(name)), 0, 0, 0);
+}
+
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
 
@@ -657,9 +663,15 @@ function signalSet(signals: readonly number[]): Uint8Array {
   return set;
 }
 
-/** Holds back signals until unblockSignals(), or for the program that we become. */
-export function blockSignals(signals: readonly number[]): void {
-  c.pthread_sigmask(SIG_BLOCK, signalSet(signals), null);
+/**
+ * Holds back signals until unblockSignals(), or for the program that we become. Returns whether
+ * all of them were held back before.
+ */
+export function blockSignals(signals: readonly number[]): boolean {
+  const before = new Uint8Array(128);
+  const set = signalSet(signals);
+  c.pthread_sigmask(SIG_BLOCK, set, before);
+  return set.every((bits, i) => (bits & ~(before[i] ?? 0)) === 0);
 }
 
 /** A descriptor that signals which are held back can be read from (signalfd(2)). */

@@ -202,7 +202,7 @@ class Multilog implements LineSink {
 export function main(args: string[]): number {
   if (askedForHelp(args, usage)) return 0;
   process.umask(0o022);
-  const events = new Events([SIGNALS.TERM, SIGNALS.ALRM]);
+  const events = new Events("multilog", [SIGNALS.TERM, SIGNALS.ALRM]);
   const arena = new Arena(LineReader.room(READER) + Multilog.room(args));
   const multilog = new Multilog(arena, args);
   const reader = new LineReader(arena, multilog, READER);

@@ -260,6 +260,7 @@ export function main(args: string[]): number {
 }
 
 function run(options: Options): number {
+  const events = new Events("svlogd", Object.keys(MESSAGES).map(Number));
   const size = Math.min(Math.max(options.buffer, READ_SIZE), LARGEST_BUFFER);
   const readerOptions = { limit: options.lineMax, before: STAMP, size };
   const arena = new Arena(LineReader.room(readerOptions) + Svlogd.room(options));
@@ -267,7 +268,6 @@ function run(options: Options): number {
   const reader = new LineReader(arena, svlogd, readerOptions);
   reader.stamp = svlogd.stamp;
   reader.table = options.table;
-  const events = new Events(Object.keys(MESSAGES).map(Number));
   svlogd.reopen();
 
   // After TERM the line that has begun is read to its end, and nothing that follows it.

@@ -1,8 +1,17 @@
 /** Loggers in tests: run to their end, beside the originals, and what they leave in directories. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename } from "../../src/bytes.ts";
-import { exists, raw } from "./files.ts";
+import { exists, raw, read } from "./files.ts";
 import { BIN } from "./sandbox.ts";
+import { until } from "./until.ts";
 
 export type Ending = { readonly code: number; readonly out: string; readonly err: string };
 
@@ -28,7 +37,7 @@ export async function run(command: readonly string[], options: RunOptions): Prom
     timeout: 20_000,
     killSignal: "SIGKILL",
   });
-  const bytes = async (stream: ReadableStream) =>
+  const bytes = async (stream: ReadableStream<Uint8Array>) =>
     Buffer.from(await new Response(stream).arrayBuffer()).toString("latin1");
   const [out, err] = await Promise.all([bytes(child.stdout), bytes(child.stderr)]);
   return { code: await child.exited, out, err };
@@ -84,3 +93,83 @@ export const inputs: Readonly<Record<string, string>> = {
   "a long line without an end": "y".repeat(5_000),
   "many lines": Array.from({ length: 3_000 }, (_, i) => `line ${i} of many\n`).join(""),
 };
+
+/** A logger that runs, with a pipe to it. */
+export class Logger {
+  private readonly child: Bun.Subprocess<"pipe", "ignore", number>;
+  private readonly errors: string;
+
+  /** In the directory `cwd`; its standard error is a file there. */
+  constructor(
+    command: readonly string[],
+    readonly cwd: string,
+  ) {
+    this.errors = `${cwd}/stderr`;
+    const fd = openSync(this.errors, "a");
+    this.child = Bun.spawn([...command], {
+      cwd,
+      env: { PATH: process.env.PATH ?? "/bin" },
+      stdio: ["pipe", "ignore", fd],
+    });
+    closeSync(fd);
+  }
+
+  get pid(): number {
+    return this.child.pid;
+  }
+
+  get messages(): string {
+    return readFileSync(this.errors, "latin1");
+  }
+
+  write(text: string): void {
+    this.child.stdin.write(raw(text));
+    this.child.stdin.flush();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Its exit code, or the signal that ended it, once its input has ended or it does so by itself. */
+  async end(close = true): Promise<number | string> {
+    if (close) await this.child.stdin.end();
+    await this.child.exited;
+    return this.child.signalCode ?? this.child.exitCode ?? "";
+  }
+
+  /** Waits until a file of a log holds a text. */
+  async logged(text: string, file = "log/current"): Promise<void> {
+    const path = `${this.cwd}/${file}`;
+    await until(() => (read(path) ?? "").includes(text), `${text} in ${file}`);
+  }
+
+  /** Signals that come to any of its threads are read from a descriptor: all hold them back. */
+  holdsBack(signal: number): boolean {
+    const tasks = readdirSync(`/proc/${this.pid}/task`);
+    return tasks.every((task) => {
+      const status = read(`/proc/${this.pid}/task/${task}/status`) ?? "SigBlk:\tffffffffffffffff";
+      const mask = BigInt(`0x${status.match(/SigBlk:\s*(\w+)/)?.[1]}`);
+      return ((mask >> BigInt(signal - 1)) & 1n) === 1n;
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.child.kill("SIGKILL");
+  }
+}
+
+let directories = 0;
+
+/** A directory of its own for a logger, with that config if there is one. */
+export function workplace(parent: string, config?: string): string {
+  const cwd = `${parent}/work${directories++}`;
+  mkdirSync(`${cwd}/log`, { recursive: true });
+  if (config !== undefined) writeFileSync(`${cwd}/log/config`, raw(config));
+  return cwd;
+}
+
+/** Lines that all differ. */
+export function numbered(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join("");
+}
