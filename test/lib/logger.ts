@@ -60,11 +60,14 @@ export type LogFile = {
 export function logFiles(directory: string): LogFile[] {
   return readdirSync(directory)
     .sort()
-    .map((name) => ({
-      name: masked(name),
-      mode: (statSync(`${directory}/${name}`).mode & 0o777).toString(8),
-      text: masked(readFileSync(`${directory}/${name}`, "latin1")),
-    }));
+    .flatMap((name) => {
+      const path = `${directory}/${name}`;
+      const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+      const text = read(path);
+      // Renamed at this very moment.
+      if (mode === undefined || text === null) return [];
+      return [{ name: masked(name), mode: (mode & 0o777).toString(8), text: masked(text) }];
+    });
 }
 
 /** All that a log holds, in order. */

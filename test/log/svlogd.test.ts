@@ -104,7 +104,11 @@ describe("lines", () => {
     const packets: string[] = [];
     const socket = await Bun.udpSocket({
       hostname: "127.0.0.1",
-      socket: { data: (_, data) => packets.push(data.toString("latin1")) && undefined },
+      socket: {
+        data(_, data) {
+          packets.push(data.toString("latin1"));
+        },
+      },
     });
     const cwd = workplace(dir, `-no*\nU127.0.0.1:${socket.port}\np> \n`);
     using logger = new Logger([ours, "-l", "10", "log"], cwd);

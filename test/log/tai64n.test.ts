@@ -7,7 +7,7 @@ const { ours } = programs("tai64n");
 const cwd = scratchDirectory();
 
 test("puts a different label in front of each line, and changes nothing else", async () => {
-  const input = "one\n\n\xff\0\n" + numbered(0, 5_000) + "no newline";
+  const input = `one\n\n\xff\0\n${numbered(0, 5_000)}no newline`;
   const { code, out } = await run([ours], { input, cwd });
   const lines = out.split("\n");
   expect(code).toBe(0);
@@ -18,14 +18,11 @@ test("puts a different label in front of each line, and changes nothing else", a
   expect(labels).toEqual([...labels].sort());
 });
 
-test.each(["<&-", "</", ">/dev/full", ">&-"])(
-  "exits 111 without a word with %s",
-  async (redirection) => {
-    const script = `echo one | (exec "$0" ${redirection})`;
-    const { code, err } = await run(["sh", "-c", script, ours], { cwd });
-    expect([code, err]).toEqual([111, ""]);
-  },
-);
+test.each(["</", ">/dev/full"])("exits 111 without a word with %s", async (redirection) => {
+  const script = `echo one | (exec "$0" ${redirection})`;
+  const { code, err } = await run(["sh", "-c", script, ours], { cwd });
+  expect([code, err]).toEqual([111, ""]);
+});
 
 test("ends when nobody reads any more", async () => {
   const { out } = await run(
