@@ -215,7 +215,8 @@ export function main(args: string[]): number {
     if (signals.includes(SIGNALS.TERM)) ending = true;
     if (!input || signals.length > 0) continue;
     const n = reader.read(ending ? 1 : READ_SIZE);
-    if (n <= 0 && n !== -E.INTR) break;
+    if (n === -E.INTR || n === -E.AGAIN) continue;
+    if (n <= 0) break;
     multilog.flush();
   }
   reader.finish();

@@ -1,7 +1,7 @@
 /** svlogd(8): filters log messages and keeps them in rotated logs. */
 import { err, Failure } from "../cli.ts";
 import * as libc from "../libc.ts";
-import { SIGNALS } from "../libc.ts";
+import { E, SIGNALS } from "../libc.ts";
 import { Events } from "./events.ts";
 import { askedForHelp } from "./filter.ts";
 import { STAMP, Stamp, type StampFormat } from "./label.ts";
@@ -30,6 +30,7 @@ const WRONG_USAGE = "usage: svlogd [-ttv] [-r c] [-R abc] [-l len] [-b buflen] d
 const ALERT_SIZE = 4_096;
 /** More would be of no use. */
 const LARGEST_BUFFER = 1 << 24;
+const LONGEST_LINE = 1 << 30;
 
 const FORMATS: readonly (StampFormat | null)[] = [null, "label", "underscore", "T"];
 
@@ -94,6 +95,7 @@ function readOptions(args: readonly string[]): Options {
     }
   }
   if (directories.length === 0 || buffer <= lineMax) throw new WrongUsage();
+  if (lineMax > LONGEST_LINE) throw new Failure("fatal: out of memory.", 111);
   return {
     timestamp: FORMATS[timestamp] ?? null,
     verbose,
@@ -283,6 +285,7 @@ function run(options: Options): number {
     svlogd.look();
     if (!input || signals.length > 0) continue;
     const n = reader.read(ending ? 1 : size);
+    if (n === -E.INTR || n === -E.AGAIN) continue;
     if (n < 0) warn(`unable to read standard input: ${reason(n)}`);
     if (n <= 0) break;
     svlogd.flush();
