@@ -59,13 +59,14 @@ const configs: Readonly<Record<string, string | null>> = {
 const complete = (text: string) => (text === "" || text.endsWith("\n") ? text : `${text}\n`);
 
 describe.skipIf(!theirs)("svlogd does as the original", () => {
-  for (const option of options) {
+  // A third of all combinations; every two of the three meet.
+  for (const [i, option] of options.entries()) {
     test.concurrent(`with ${option || "no option"}`, async () => {
       const args = [...option.split(" ").filter((word) => word !== ""), "log"];
-      for (const [name, config] of Object.entries(configs)) {
+      for (const [j, [name, config]] of Object.entries(configs).entries()) {
         // It tears timestamps, which then cannot be told from other words.
         if (option.startsWith("-t") && name === "a size that is too small") continue;
-        for (const input of Object.values(inputs)) {
+        for (const input of Object.values(inputs).filter((_, k) => (i + j + k) % 3 === 0)) {
           // The original replaces nothing beyond the length that patterns see.
           const lines = /-[rR]/.test(option) ? input.replace(/[^\n]{1000,}/g, "") : input;
           await same(args, config, complete(lines));
