@@ -5,18 +5,12 @@ import { AT_FDCWD, E, O } from "../libc.ts";
 import { LABEL, labelNow } from "./label.ts";
 import { startProcessor } from "./processor.ts";
 import type { Arena } from "./reader.ts";
-import { oldest, persist, RotatedLog } from "./rotated.ts";
+import { APPEND, oldest, persist, READ, RotatedLog, SAFE, UNSAFE } from "./rotated.ts";
 import { reason } from "./words.ts";
 
 const PAUSE = 5_000;
 /** A file is also full when a line ends within so many bytes of its greatest size. */
 const MARGIN = 2_000;
-
-export const APPEND = O.WRONLY | O.NONBLOCK | O.APPEND | O.CREAT;
-const READ = O.RDONLY | O.NONBLOCK;
-
-/** The owner's x bit says that a file is complete and safe on the disk. */
-const [UNSAFE, SAFE] = [0o644, 0o744];
 
 export type LogOptions = {
   /** Bytes that a file may have. */

@@ -1,16 +1,8 @@
 /** What tai64n and its relatives have in common: lines from standard input to standard output. */
-import { out } from "../cli.ts";
 import * as libc from "../libc.ts";
 import type { Stamp } from "./label.ts";
 import { DescriptorOutput, OUTPUT_SIZE } from "./output.ts";
 import { Arena, LineReader, type LineSink, type ReaderOptions } from "./reader.ts";
-
-/** Says how it is used if that is all that was asked; the originals know no options. */
-export function askedForHelp(args: readonly string[], usage: string): boolean {
-  const asked = args.length === 1 && (args[0] === "-h" || args[0] === "--help");
-  if (asked) out(usage);
-  return asked;
-}
 
 /** For the exit without a word that these programs make when they can read or write no more. */
 class Stuck extends Error {}

@@ -7,18 +7,12 @@ import { LABEL, labelNow } from "./label.ts";
 import { matches } from "./pattern.ts";
 import { startProcessor } from "./processor.ts";
 import type { Arena } from "./reader.ts";
-import { oldest, persist, RotatedLog } from "./rotated.ts";
+import { APPEND, oldest, persist, READ, RotatedLog, SAFE, UNSAFE } from "./rotated.ts";
 import { reason } from "./words.ts";
 
 const PAUSE = 3_000;
 /** A processor that fails is not started more often than this. */
 const RESTART = 1_000;
-
-const READ = O.RDONLY | O.NONBLOCK;
-const APPEND = O.WRONLY | O.NONBLOCK | O.APPEND | O.CREAT;
-
-/** The owner's x bit says that a file is complete and safe on the disk. */
-const [UNSAFE, SAFE] = [0o644, 0o744];
 
 /** "@", 24 digits, a dot and a code: s as it should be, u not processed, t being processed. */
 const isOld = (name: string) => name.startsWith("@") && name.length === LABEL + 2;

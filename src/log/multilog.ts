@@ -1,14 +1,14 @@
 /** multilog(8): appends selected lines to any number of logs. */
 import * as libc from "../libc.ts";
 import { AT_FDCWD, E, O, SIGNALS } from "../libc.ts";
-import { APPEND, Cyclog, fatal, pause } from "./cyclog.ts";
+import { askedForHelp, leadingNumber } from "./arguments.ts";
+import { Cyclog, fatal, pause } from "./cyclog.ts";
 import { Events } from "./events.ts";
-import { askedForHelp } from "./filter.ts";
 import { STAMP, Stamp } from "./label.ts";
 import { DescriptorOutput, OUTPUT_SIZE } from "./output.ts";
 import { matches, pattern } from "./pattern.ts";
 import { Arena, LineReader, type LineSink, NEWLINE, READ_SIZE } from "./reader.ts";
-import { persist } from "./rotated.ts";
+import { APPEND, persist } from "./rotated.ts";
 
 export const usage = `usage: multilog ACTION ...
 
@@ -80,11 +80,6 @@ class StatusFile {
       },
     );
   }
-}
-
-/** The number that a word begins with; 0 if there is none. */
-function leadingNumber(text: string): number {
-  return Number(text.match(/^\d+/)?.[0] ?? 0);
 }
 
 const isLog = (word: string) => word.startsWith(".") || word.startsWith("/");

@@ -1,6 +1,6 @@
 /** readproctitle(8): keeps the last of what it reads where ps(1) shows it, in its arguments. */
 import * as libc from "../libc.ts";
-import { askedForHelp } from "./filter.ts";
+import { askedForHelp } from "./arguments.ts";
 import { READ_SIZE } from "./reader.ts";
 
 export const usage = `usage: readproctitle WORD ... DOTS

@@ -1,6 +1,13 @@
 /** What the logs of multilog and svlogd have in common: files of a limited size. */
+import { O } from "../libc.ts";
 import { Output } from "./output.ts";
 import { NEWLINE } from "./reader.ts";
+
+export const APPEND = O.WRONLY | O.NONBLOCK | O.APPEND | O.CREAT;
+export const READ = O.RDONLY | O.NONBLOCK;
+
+/** Modes: the owner's x bit says that a file is complete and safe on the disk. */
+export const [UNSAFE, SAFE] = [0o644, 0o744];
 
 /** Calls until it does not fail; `failed` is told of each failure, and waits as long as it likes. */
 export function persist(call: () => number, failed: (code: number) => void): number {

@@ -2,8 +2,8 @@
 import { err, Failure } from "../cli.ts";
 import * as libc from "../libc.ts";
 import { E, SIGNALS } from "../libc.ts";
+import { askedForHelp, getopt, leadingNumber, WrongUsage } from "./arguments.ts";
 import { Events } from "./events.ts";
-import { askedForHelp } from "./filter.ts";
 import { STAMP, Stamp, type StampFormat } from "./label.ts";
 import { LogDir, warn } from "./logdir.ts";
 import { DescriptorOutput, OUTPUT_SIZE } from "./output.ts";
@@ -43,37 +43,6 @@ type Options = {
   readonly buffer: number;
   readonly directories: readonly string[];
 };
-
-/** Wrong usage, perhaps with what getopt(3) says of it. */
-class WrongUsage extends Error {}
-
-/** Options as getopt(3) knows them, and what follows; throws for those that are not in `known`. */
-function getopt(
-  args: readonly string[],
-  known: string,
-): { letters: [string, string][]; rest: string[] } {
-  const letters: [string, string][] = [];
-  const rest = [...args];
-  while (rest[0]?.startsWith("-") && rest[0] !== "-") {
-    const word = rest.shift() ?? "";
-    if (word === "--") break;
-    for (let i = 1; i < word.length; i++) {
-      const letter = word[i] ?? "";
-      const at = known.indexOf(letter);
-      if (at < 0 || letter === ":") throw new WrongUsage(`illegal option -- ${letter}`);
-      if (known[at + 1] !== ":") letters.push([letter, ""]);
-      else {
-        const value = word.slice(i + 1) || rest.shift();
-        if (value === undefined) throw new WrongUsage(`option requires an argument -- ${letter}`);
-        letters.push([letter, value]);
-        break;
-      }
-    }
-  }
-  return { letters, rest };
-}
-
-const leadingNumber = (text: string) => Number(text.match(/^\d+/)?.[0] ?? 0);
 
 function readOptions(args: readonly string[]): Options {
   const { letters, rest: directories } = getopt(args, "R:r:l:b:tvV");

@@ -1,5 +1,6 @@
 /** tai64n(8): puts a timestamp in front of each line. */
-import { askedForHelp, filter } from "./filter.ts";
+import { askedForHelp } from "./arguments.ts";
+import { filter } from "./filter.ts";
 import { STAMP, Stamp } from "./label.ts";
 import { READ_SIZE } from "./reader.ts";
 

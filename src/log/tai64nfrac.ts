@@ -1,6 +1,7 @@
 /** tai64nfrac(8): writes timestamps as seconds since the epoch. */
+
+import { askedForHelp } from "./arguments.ts";
 import { convert } from "./convert.ts";
-import { askedForHelp } from "./filter.ts";
 
 export const usage = `usage: tai64nfrac
 

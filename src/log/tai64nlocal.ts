@@ -1,7 +1,7 @@
 /** tai64nlocal(8): writes timestamps so that people can read them. */
 import * as libc from "../libc.ts";
+import { askedForHelp } from "./arguments.ts";
 import { convert } from "./convert.ts";
-import { askedForHelp } from "./filter.ts";
 
 export const usage = `usage: tai64nlocal
 

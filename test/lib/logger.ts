@@ -8,6 +8,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename } from "../../src/bytes.ts";
 import { exists, raw, read } from "./files.ts";
 import { BIN } from "./sandbox.ts";
@@ -27,12 +28,17 @@ export function programs(name: string): { ours: string; theirs: string | null } 
   return { ours: `${BIN}/${name}`, theirs: exists(theirs) ? theirs : null };
 }
 
+/** TMPDIR tells whose a process is (scripts/leftovers.ts). */
+function environment(): Record<string, string> {
+  return { PATH: process.env.PATH ?? "/bin", TMPDIR: tmpdir() };
+}
+
 /** Runs it to the end of the input; all texts are bytes. */
 export async function run(command: readonly string[], options: RunOptions): Promise<Ending> {
   const child = Bun.spawn([...command], {
     argv0: basename(command[0] ?? ""),
     cwd: options.cwd,
-    env: { PATH: process.env.PATH ?? "/bin", ...options.env },
+    env: { ...environment(), ...options.env },
     stdio: [raw(options.input ?? ""), "pipe", "pipe"],
     timeout: 20_000,
     killSignal: "SIGKILL",
@@ -111,7 +117,7 @@ export class Logger {
     const fd = openSync(this.errors, "a");
     this.child = Bun.spawn([...command], {
       cwd,
-      env: { PATH: process.env.PATH ?? "/bin" },
+      env: environment(),
       stdio: ["pipe", "ignore", fd],
     });
     closeSync(fd);
