@@ -10,7 +10,7 @@
  *   collector moves its storage. What C keeps a pointer to lives in an ArrayBuffer of its own.
  * - errno is read right after the call, before anything else can run.
  */
-import { dlopen, ptr, read } from "bun:ffi";
+import { dlopen, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { READ_LIMIT } from "../config.ts";
 
 const names =
@@ -25,8 +25,10 @@ const signatures = {
   close: { args: [int], returns: int },
   execve: { args: ["ptr", "ptr", "ptr"], returns: int },
   faccessat: { args: [int, "ptr", int, int], returns: int },
+  fchmod: { args: [int, "u32"], returns: int },
   fcntl: { args: [int, int, int], returns: int },
   flock: { args: [int, int], returns: int },
+  fsync: { args: [int], returns: int },
   getrlimit: { args: [int, "ptr"], returns: int },
   getsid: { args: [int], returns: int },
   inotify_add_watch: { args: [int, "ptr", "u32"], returns: int },
@@ -36,6 +38,8 @@ const signatures = {
   kill: { args: [int, int], returns: int },
   fchmodat: { args: [int, "ptr", "u32", int], returns: int },
   fchownat: { args: [int, "ptr", "u32", "u32", int], returns: int },
+  linkat: { args: [int, "ptr", int, "ptr", int], returns: int },
+  localtime_r: { args: ["ptr", "ptr"], returns: "ptr" },
   mkfifoat: { args: [int, "ptr", "u32"], returns: int },
   mkdirat: { args: [int, "ptr", "u32"], returns: int },
   openat: { args: [int, "ptr", int, "u32"], returns: int },
@@ -51,11 +55,15 @@ const signatures = {
   posix_spawnattr_setsigdefault: { args: ["ptr", "ptr"], returns: int },
   posix_spawnattr_setsigmask: { args: ["ptr", "ptr"], returns: int },
   prctl: { args: [int, "u64", "u64", "u64", "u64"], returns: int },
+  pwrite: { args: [int, "ptr", "u64", "i64"], returns: "i64" },
   read: { args: [int, "ptr", "u64"], returns: int },
   renameat: { args: [int, "ptr", int, "ptr"], returns: int },
+  sendto: { args: [int, "ptr", "u64", int, "ptr", "u32"], returns: "i64" },
   setrlimit: { args: [int, "ptr"], returns: int },
   pthread_sigmask: { args: [int, "ptr", "ptr"], returns: int },
   signal: { args: [int, "u64"], returns: "u64" },
+  signalfd: { args: [int, "ptr", int], returns: int },
+  socket: { args: [int, int, int], returns: int },
   readlinkat: { args: [int, "ptr", "ptr", "u64"], returns: int },
   strerror: { args: [int], returns: "cstring" },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: int },
@@ -115,6 +123,7 @@ export const E = {
   MFILE: 24,
   TXTBSY: 26,
   NOSPC: 28,
+  SPIPE: 29,
   PIPE: 32,
   NOTEMPTY: 39,
   NAMETOOLONG: 36,
@@ -169,13 +178,18 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const RLIMIT_NOFILE = 7;
 const F_SETFD = 2;
+const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 const WNOHANG = 1;
+const PR_SET_NAME = 15;
 const PR_SET_CHILD_SUBREAPER = 36;
 const SPAWN_SETSIGDEF = 0x04;
 const SPAWN_SETSIGMASK = 0x08;
 const SPAWN_SETSID = 0x80;
+const POLLIN = 1;
 const POLLOUT = 4;
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
 const SYS_statx = arm ? 291 : 332;
 const SYS_getdents64 = arm ? 61 : 217;
 // Past 402 the numbers of system calls are the same on every architecture.
@@ -229,6 +243,11 @@ export function strerror(code: number): string {
   return String(c.strerror(Math.abs(code)));
 }
 
+/** The memory that our arguments lie in, as ps(1) shows them, from one address up to another. */
+export function memory(from: number, to: number): Uint8Array {
+  return new Uint8Array(toArrayBuffer(from as Pointer, 0, to - from));
+}
+
 // -------------------------------------------------------------------- files
 
 /** Opens relative to a directory descriptor; close-on-exec always. */
@@ -259,11 +278,6 @@ export function mkfifoat(dir: number, path: string, mode: number): number {
   return result(c.mkfifoat(dir, cstr(path), mode));
 }
 
-/** Follows a link at the path: only for what nobody else can replace. */
-export function chmodat(dir: number, path: string, mode: number): number {
-  return result(c.fchmodat(dir, cstr(path), mode, 0));
-}
-
 /** The owner stays; a link is not followed. */
 export function chgrpat(dir: number, path: string, gid: number): number {
   return result(c.fchownat(dir, cstr(path), UNCHANGED, gid, AT_SYMLINK_NOFOLLOW));
@@ -275,6 +289,24 @@ export function renameat(dir: number, from: string, toDir: number, to: string): 
 
 export function unlinkat(dir: number, path: string): number {
   return result(c.unlinkat(dir, cstr(path), 0));
+}
+
+/** A second name for a file; fails where there is one. */
+export function linkat(dir: number, from: string, to: string): number {
+  return result(c.linkat(dir, cstr(from, 0), dir, cstr(to, 1), 0));
+}
+
+export function fchmod(fd: number, mode: number): number {
+  return result(c.fchmod(fd, mode));
+}
+
+export function chmodat(dir: number, path: string, mode: number): number {
+  return result(c.fchmodat(dir, cstr(path), mode, 0));
+}
+
+/** Waits until what was written to the file is on the disk. */
+export function fsync(fd: number): number {
+  return result(c.fsync(fd));
 }
 
 export function rmdirat(dir: number, path: string): number {
@@ -419,6 +451,23 @@ export function writeText(fd: number, text: string): number {
   return result(c.write(fd, textBuffer, length));
 }
 
+// The bytes of these three lie in an ArrayBuffer of its own, which the collector never moves.
+
+/** One read of up to `length` bytes to bytes[at]; 0 at the end of file. */
+export function readBytes(fd: number, bytes: Uint8Array, at: number, length: number): number {
+  return result(c.read(fd, ptr(bytes, at), length));
+}
+
+/** One write of bytes[from] up to, but not including, bytes[to]; the number written. */
+export function writeBytes(fd: number, bytes: Uint8Array, from: number, to: number): number {
+  return result(c.write(fd, ptr(bytes, from), to - from));
+}
+
+/** The same at the beginning of the file, wherever the descriptor stands. */
+export function overwriteBytes(fd: number, bytes: Uint8Array): number {
+  return result(Number(c.pwrite(fd, ptr(bytes), bytes.length, 0)));
+}
+
 function pollOut(fd: number, milliseconds: number): boolean {
   return c.poll(new Int32Array([fd, POLLOUT]), 1, milliseconds) > 0;
 }
@@ -433,6 +482,24 @@ export function waitWritable(fd: number): void {
   pollOut(fd, -1);
 }
 
+const pollBuffer = new Int32Array(new ArrayBuffer(16));
+
+/**
+ * Waits until one of two descriptors has something to read, or has ended, at most so many
+ * milliseconds (-1: for ever). False for both when the time is over.
+ */
+export function waitReadable(
+  first: number,
+  second: number,
+  milliseconds: number,
+): [first: boolean, second: boolean] {
+  pollBuffer.set([first, POLLIN, second, POLLIN]);
+  if (c.poll(pollBuffer, 2, milliseconds) <= 0) return [false, false];
+  // struct pollfd: the descriptor, then what was asked for and what is so, 16 bits each.
+  const ready = (i: number) => (pollBuffer[i] ?? 0) >>> 16 !== 0;
+  return [ready(1), ready(3)];
+}
+
 /** Takes the exclusive lock of an open file without waiting; -E.AGAIN when another has it. */
 export function lockNow(fd: number): number {
   return result(c.flock(fd, LOCK_EX | LOCK_NB));
@@ -445,6 +512,42 @@ export function isTerminal(fd: number): boolean {
 
 export function setCloseOnExec(fd: number, on: boolean): number {
   return result(c.fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
+
+/** Another descriptor for the same file, with a number from `least` on; close-on-exec. */
+export function duplicateFrom(fd: number, least: number): number {
+  return result(c.fcntl(fd, F_DUPFD_CLOEXEC, least));
+}
+
+/** A socket for datagrams over IPv4. */
+export function datagramSocket(): number {
+  return result(c.socket(AF_INET, SOCK_DGRAM | O.CLOEXEC, 0));
+}
+
+/** Sends a datagram; the address is that of four numbers. Returns the bytes sent. */
+export function sendTo(
+  fd: number,
+  bytes: Uint8Array,
+  address: readonly number[],
+  port: number,
+): number {
+  // struct sockaddr_in: family (of the machine's order), port and address (of the network's).
+  const to = new Uint8Array([
+    AF_INET,
+    0,
+    port >> 8,
+    port & 0xff,
+    ...address,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+    0,
+  ]);
+  return result(Number(c.sendto(fd, bytes, bytes.length, 0, to, to.length)));
 }
 
 /** A pipe: its reading and its writing end, both close-on-exec. */
@@ -505,16 +608,52 @@ export function bootTime(): bigint {
   return seconds * 1_000_000_000n + nanoseconds;
 }
 
+const CLOCK_REALTIME = 0;
+
+/** Seconds and nanoseconds since the epoch. */
+export function wallTime(): { seconds: number; nanoseconds: number } {
+  c.clock_gettime(CLOCK_REALTIME, clockBuffer);
+  return { seconds: Number(clockBuffer[0]), nanoseconds: Number(clockBuffer[1]) };
+}
+
+/** struct tm, as far as POSIX has it: the month counts from 0, the year from 1900. */
+export type CalendarTime = {
+  readonly year: number;
+  readonly month: number;
+  readonly day: number;
+  readonly hour: number;
+  readonly minute: number;
+  readonly second: number;
+};
+
+const tmBuffer = new Int32Array(new ArrayBuffer(64));
+
+/** Local time as TZ has it, leap seconds of "right/" zones included; null when out of range. */
+export function localTime(seconds: bigint): CalendarTime | null {
+  clockBuffer[0] = seconds;
+  if (c.localtime_r(clockBuffer, tmBuffer) === null) return null;
+  const [second = 0, minute = 0, hour = 0, day = 0, month = 0, year = 0] = tmBuffer;
+  return { year, month, day, hour, minute, second };
+}
+
 /** Reaps one ended child, if there is one: its pid and how it ended. */
 export function reap(): { pid: number; status: WaitStatus } | null {
   const pid = c.waitpid(-1, waitBuffer, WNOHANG);
-  if (pid <= 0) return null;
+  return pid <= 0 ? null : { pid, status: waitStatus() };
+}
+
+/** Waits for the end of a child. */
+export function waitFor(pid: number): WaitStatus | number {
+  for (;;) {
+    const code = result(c.waitpid(pid, waitBuffer, 0));
+    if (code !== -E.INTR) return code < 0 ? code : waitStatus();
+  }
+}
+
+function waitStatus(): WaitStatus {
   const raw = waitBuffer[0] ?? 0;
   const signal = raw & 0x7f;
-  return {
-    pid,
-    status: signal ? { code: null, signal } : { code: (raw >> 8) & 0xff, signal: null },
-  };
+  return signal ? { code: null, signal } : { code: (raw >> 8) & 0xff, signal: null };
 }
 
 /** Orphans below us become our children (prctl(2)), so that they can be reaped. */
@@ -522,14 +661,41 @@ export function becomeSubreaper(): number {
   return result(c.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
 }
 
+/** What ps(1) and pgrep(1) call us: 15 bytes of it. */
+export function setProcessName(name: string): void {
+  c.prctl(PR_SET_NAME, ptr(cstr(name)), 0, 0, 0);
+}
+
 const SIG_BLOCK = 0;
 const SIG_SETMASK = 2;
 
-/** Holds back signals until unblockSignals(), or for the program that we become. */
-export function blockSignals(signals: readonly number[]): void {
+function signalSet(signals: readonly number[]): Uint8Array {
   const set = new Uint8Array(128);
   for (const s of signals) set[(s - 1) >> 3] = (set[(s - 1) >> 3] ?? 0) | (1 << ((s - 1) & 7));
-  c.pthread_sigmask(SIG_BLOCK, set, null);
+  return set;
+}
+
+/**
+ * Holds back signals until unblockSignals(), or for the program that we become. Returns whether
+ * all of them were held back before.
+ */
+export function blockSignals(signals: readonly number[]): boolean {
+  const before = new Uint8Array(128);
+  const set = signalSet(signals);
+  c.pthread_sigmask(SIG_BLOCK, set, before);
+  return set.every((bits, i) => (bits & ~(before[i] ?? 0)) === 0);
+}
+
+/** A descriptor that signals which are held back can be read from (signalfd(2)). */
+export function signalDescriptor(signals: readonly number[]): number {
+  return result(c.signalfd(-1, signalSet(signals), O.CLOEXEC | O.NONBLOCK));
+}
+
+const signalBuffer = new Uint32Array(new ArrayBuffer(128));
+
+/** The next signal from such a descriptor; 0 when there is none. */
+export function takeSignal(fd: number): number {
+  return c.read(fd, signalBuffer, 128) === 128 ? (signalBuffer[0] ?? 0) : 0;
 }
 
 export function unblockSignals(): void {
@@ -592,9 +758,11 @@ export type SpawnRequest = {
   /** The limits on open descriptors and the umask that the child gets, not necessarily ours. */
   readonly limits: Limits;
   readonly umask: number;
+  /** It stays in our session, and dies with it. */
+  readonly sameSession?: boolean;
 };
 
-// The attributes never change: a session of its own, all signals at default and unblocked.
+// The attributes never change but for the session: all signals at default and unblocked.
 let spawnAttributes: Uint8Array | null = null;
 
 function attributes(): Uint8Array {
@@ -607,7 +775,6 @@ function attributes(): Uint8Array {
   c.posix_spawnattr_init(attr);
   c.posix_spawnattr_setsigdefault(attr, all);
   c.posix_spawnattr_setsigmask(attr, none);
-  c.posix_spawnattr_setflags(attr, SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | SPAWN_SETSID);
   spawnAttributes = attr;
   return attr;
 }
@@ -617,7 +784,7 @@ const spawnedPid = new Int32Array(new ArrayBuffer(4));
 const fileActions = new Uint8Array(new ArrayBuffer(256));
 
 /**
- * Starts a program in a session of its own, with every signal at default and unblocked.
+ * Starts a program, in a session of its own unless told otherwise, with every signal at default and unblocked.
  * Returns its pid once the program itself runs, or minus the errno of the step that failed
  * (execve's included). A file without #! is given to /bin/sh, as execvp(3) does.
  */
@@ -638,6 +805,8 @@ export function spawn(request: SpawnRequest): number {
 function spawnOnce(path: string, argv: readonly string[], request: SpawnRequest): number {
   const args = new Strings(argv);
   const attr = attributes();
+  const session = request.sameSession ? 0 : SPAWN_SETSID;
+  c.posix_spawnattr_setflags(attr, SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | session);
   c.posix_spawn_file_actions_init(fileActions);
   if (request.cwd !== undefined) {
     c.posix_spawn_file_actions_addchdir_np(fileActions, cstr(request.cwd));

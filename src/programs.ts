@@ -35,4 +35,34 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "supervise one service in the foreground",
     load: () => import("./runsyssv.ts"),
   },
+  multilog: {
+    section: 8,
+    summary: "select lines and keep them in rotated logs",
+    load: () => import("./log/multilog.ts"),
+  },
+  readproctitle: {
+    section: 8,
+    summary: "keep the last messages where ps(1) shows them",
+    load: () => import("./log/readproctitle.ts"),
+  },
+  svlogd: {
+    section: 8,
+    summary: "keep logs, rotated by size and age",
+    load: () => import("./log/svlogd.ts"),
+  },
+  tai64n: {
+    section: 8,
+    summary: "put a timestamp in front of each line",
+    load: () => import("./log/tai64n.ts"),
+  },
+  tai64nfrac: {
+    section: 8,
+    summary: "write timestamps as seconds since the epoch",
+    load: () => import("./log/tai64nfrac.ts"),
+  },
+  tai64nlocal: {
+    section: 8,
+    summary: "write timestamps as local time",
+    load: () => import("./log/tai64nlocal.ts"),
+  },
 };

@@ -50,7 +50,7 @@ function details({ status, waitingFor }: Shown, { now, uptime }: Moment): string
   const { process, state, wanted, runs, exit, next, reason } = status;
   const age = process ? uptime - process.started * 10 : now - status.since;
   const text = process ? [`pid ${process.pid}`, formatAge(Math.max(0, age))] : [];
-  if (process && state !== "up") text.push(state);
+  if ((process && state !== "up") || state === "finishing") text.push(state);
   if (process && wanted === "once") text.push("once");
   if (waitingFor.length > 0) text.push(`waiting for ${waitingFor.map(escapeBytes).join(" ")}`);
   if (!process && wanted !== "up")

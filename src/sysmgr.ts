@@ -13,6 +13,7 @@ import {
   readHandover,
   serviceFileLimits,
 } from "./environment.ts";
+import { groupId } from "./group.ts";
 import * as libc from "./libc.ts";
 import { E, SIGNALS } from "./libc.ts";
 import { Log } from "./log.ts";
@@ -27,10 +28,16 @@ import {
   SUPERVISOR,
   SUPERVISOR_COMMANDS,
 } from "./rundir.ts";
-import { groupId } from "./group.ts";
 import type { Settings } from "./settings.ts";
 import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
-import { explainSpawn, isPassing, type Source, SysDir, type Target, whyNotProgram } from "./sysdir.ts";
+import {
+  explainSpawn,
+  isPassing,
+  type Source,
+  SysDir,
+  type Target,
+  whyNotProgram,
+} from "./sysdir.ts";
 import {
   type Effect,
   type Event,
@@ -94,7 +101,11 @@ function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
 }
 
 /** Supervises until told to stop; resolves to the exit code. Throws Failure when it cannot begin. */
-export async function supervise(source: Source, path: string, settings: Invocation): Promise<number> {
+export async function supervise(
+  source: Source,
+  path: string,
+  settings: Invocation,
+): Promise<number> {
   closeInherited();
   const handover = readHandover();
   const umask = process.umask(0o022);
@@ -657,6 +668,8 @@ class Scanner {
   private apply(s: Service, event: Event): void {
     const before = s.life;
     const [life, effects] = transition(before, event, now());
+    // The marker first: a successor goes by it, and the status tells that it was made.
+    for (const effect of effects) if (effect.type === "mark") this.mark(s, effect.content);
     if (life !== before) this.become(s, life);
     for (const effect of effects) this.perform(s, effect);
     if (life.leaving && life.state === "down" && s.life === life) this.depart(s);
@@ -697,8 +710,6 @@ class Scanner {
         return this.finish(s, effect.exit);
       case "check":
         return this.runCheck(s);
-      case "mark":
-        return this.mark(s, effect.content);
       case "log":
         return this.log.write(effect.level, `${escapeBytes(s.name)}: ${effect.text}`);
     }
@@ -1085,8 +1096,8 @@ class Scanner {
     const isKnown = found.some(({ status }) => status && this.isOurs(status));
     if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
     // On a full disk a predecessor could tell nothing, and has removed what was true no more.
-    const unrecorded = found.filter(
-      ({ status }) => !status || (status.state === "starting" && !status.process),
+    const unrecorded = found.filter(({ name, status }) =>
+      status ? status.state === "starting" && !status.process : !this.rundir.hasStatus(name),
     );
     const since = new Map(unrecorded.map(({ name, status }) => [name, status?.since ?? 0]));
     const starters = this.findServiceProcesses(since);

@@ -251,7 +251,9 @@ function onCommand(life: Life, command: Command, now: number): [Life, Effect[]] 
 }
 
 function onSignal(life: Life, signal: number): [Life, Effect[]] {
-  return [life, life.process ? [{ type: "signal", signal }] : []];
+  // A stop that has begun is completed: who is paused would never end.
+  const futile = life.state === "stopping" && signal === SIGNALS.STOP;
+  return [life, life.process && !futile ? [{ type: "signal", signal }] : []];
 }
 
 function onSpawned(
@@ -287,9 +289,10 @@ function onExited(life: Life, exit: Exit, marker: Marker, now: number): [Life, E
   const end: End = { uptime: now - life.begun, at: now, asked: life.state === "stopping" };
   const ended: Life = { ...life, process: null, due: null, exit };
   const what = `${describeExit(exit)} after ${formatAge(end.uptime)}`;
+  const { wanted } = marker;
   if (!life.settings.finish) return answer(ended, end, what, marker, now);
   return [
-    { ...ended, state: "finishing", wanted: marker.wanted, end },
+    { ...ended, state: "finishing", wanted, again: life.again && wanted === "once", end },
     [log("info", `${what}; finishing`), { type: "finish", exit }],
   ];
 }

@@ -214,9 +214,7 @@ describe("a start that fails", () => {
     expect(explainSpawn(target, -E.ACCES)).toBe("Permission denied");
     expect(explainSpawn(target, -E.TXTBSY)).toBe("Text file busy");
     makeFifo(`${dir}/fifo`);
-    expect(explainSpawn({ path: `${dir}/fifo` }, -E.NOENT)).toBe(
-      "No such file or directory",
-    );
+    expect(explainSpawn({ path: `${dir}/fifo` }, -E.NOENT)).toBe("No such file or directory");
   });
 
   test("may pass by itself, or not", () => {

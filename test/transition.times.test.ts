@@ -174,6 +174,15 @@ describe("what is over is forgotten", () => {
   });
 });
 
+test("who is being stopped cannot be paused, but takes any other signal", () => {
+  const stopping: Life = { ...up, state: "stopping", wanted: "down" };
+  const effects = (life: Life, signal: number) =>
+    transition(life, { type: "signal", signal }, NOW)[1];
+  expect(effects(stopping, 19)).toEqual([]);
+  expect(effects(stopping, 9)).toEqual([{ type: "signal", signal: 9 }]);
+  expect(effects(up, 19)).toEqual([{ type: "signal", signal: 19 }]);
+});
+
 describe("an exit is told with its cause, the age, and what follows", () => {
   const starting: Life = { ...up, state: "starting", due: NOW + SETTLE };
   const rows: [Life, Exit, number, string][] = [

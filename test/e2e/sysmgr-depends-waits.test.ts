@@ -391,6 +391,7 @@ patientScenario("a chain survives kill -9 of sysmgr", async (box) => {
   expect([web.status.state, top.status.state]).toEqual(["starting", "starting"]);
   db.unmark();
   await top.is("up");
+  await top.traced("go");
   expect([web.starts.length, top.starts.length]).toEqual([1, 1]);
   expect([web.count("go"), top.count("go")]).toEqual([1, 1]);
 });

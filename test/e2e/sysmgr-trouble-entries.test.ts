@@ -220,7 +220,8 @@ scenario(
       const fd = openSync(web.entry, "a");
       await web.command("restart");
       await web.is("backoff");
-      await until(() => Number(web.status.short) >= 2, "tried twice");
+      const { next } = web.status;
+      await until(() => web.status.next !== next, "tried twice");
       expect(sysmgr.count(/Text file busy/)).toBe(1);
       closeSync(fd);
       await web.runningAfter(pid);

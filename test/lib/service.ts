@@ -61,11 +61,19 @@ ${body}
     return this;
   }
 
-  /** The same as a directory with an executable `run`. */
-  installDirectory(body?: string): this {
+  /** The same as a directory with an executable `run`, and with other programs and files. */
+  installDirectory(
+    body?: string,
+    programs: Readonly<Record<string, string>> = {},
+    files: Readonly<Record<string, string>> = {},
+  ): this {
     const staged = `${this.places.sysdir}/.staged`;
     makeDirectory(staged);
     place(`${staged}/run`, this.script(body), 0o755);
+    const helper = (script: string) => this.script(script).replace(/^trace start .*\n/m, "");
+    for (const [file, script] of Object.entries(programs))
+      place(`${staged}/${file}`, helper(script), 0o755);
+    for (const [file, text] of Object.entries(files)) place(`${staged}/${file}`, text, 0o644);
     rename(staged, this.entry);
     return this;
   }
