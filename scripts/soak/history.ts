@@ -71,15 +71,16 @@ export class History {
 
   /** Takes in what services wrote since the last look, and who is still there. */
   look(): void {
+    // First who is gone, then the lines: so the last words of whoever is gone are known, too.
+    for (const all of this.lives.values()) {
+      const last = all.at(-1);
+      if (last && last.ended === null) this.follow(last);
+    }
     for (let length = 1; length > 0; ) {
       length = readSync(this.fd, this.buffer);
       const lines = (this.partial + this.buffer.toString("latin1", 0, length)).split("\n");
       this.partial = lines.pop() ?? "";
       for (const line of lines) this.take(line);
-    }
-    for (const all of this.lives.values()) {
-      const last = all.at(-1);
-      if (last && last.ended === null) this.follow(last);
     }
   }
 
