@@ -73,6 +73,8 @@ export function statusObject({ name, status, waitingFor }: Shown): Record<string
     wanted: status?.wanted ?? null,
     pid: status?.process?.pid ?? null,
     start: status?.process?.started ?? null,
+    finish: status?.finish?.pid ?? null,
+    finish_start: status?.finish?.started ?? null,
     boot: status?.boot ?? null,
     pidns: status?.pidns ?? null,
     since: status ? status.since / 1000 : null,

@@ -24,6 +24,8 @@ export interface Source {
   has(name: string): boolean;
   /** How to start it, or why that cannot be done. */
   inspect(name: string): Target | { readonly reason: string };
+  /** What stands beside its `run`, whether or not it can be started. */
+  settings(name: string): Settings;
   /** How to run another program of a service directory, such as `finish`. */
   inspectProgram(name: string, file: string): Target | { readonly reason: string };
   /** Tells of changes; returns minus the errno where that is not to be had. */
@@ -84,6 +86,13 @@ export class SysDir implements Source {
     const executable = libc.executableAt(libc.AT_FDCWD, path) === 0;
     if (!executable) return { reason: "not executable" };
     return { path, argv: [path], settings: PLAIN, problems: [] };
+  }
+
+  settings(name: string): Settings {
+    const path = `${this.path}/${name}`;
+    const stat = libc.stat(path);
+    const readable = typeof stat !== "number" && stat.isDirectory && insecure(stat) === null;
+    return readable ? readSettings(path, () => {}) : PLAIN;
   }
 
   inspectProgram(name: string, file: string): Target | { reason: string } {

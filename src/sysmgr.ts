@@ -30,14 +30,7 @@ import {
 } from "./rundir.ts";
 import type { Settings } from "./settings.ts";
 import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
-import {
-  explainSpawn,
-  isPassing,
-  type Source,
-  SysDir,
-  type Target,
-  whyNotProgram,
-} from "./sysdir.ts";
+import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
 import {
   type Effect,
   type Event,
@@ -248,6 +241,8 @@ class Scanner {
   /** When the first start in this turn of the event loop was made. */
   private turnBegan: number | null = null;
   private shutdown: Shutdown | null = null;
+  /** The binary on disk is being asked whether it works. */
+  private probing = false;
 
   constructor(
     private readonly source: Source,
@@ -584,10 +579,9 @@ class Scanner {
     const s = this.introduce(name, newborn);
     const made = this.rundir.makeService(name);
     this.check("make", name, made === -E.EXIST ? 0 : made);
-    const target = this.source.inspect(name);
-    const isNew = made >= 0 && !("reason" in target);
-    if (isNew && target.settings.down) this.mark(s, "");
-    this.delegate(s, target);
+    const settings = this.source.settings(name);
+    if (made >= 0 && settings.down) this.mark(s, "");
+    this.delegate(s, settings);
     this.watchService(s);
     this.lookAt(s);
     if (!s.saved) this.save(s);
@@ -619,9 +613,8 @@ class Scanner {
   }
 
   /** Lets a group control it, if the service directory says so. */
-  private delegate(s: Service, target: Target | { readonly reason: string }): void {
-    if ("reason" in target || target.settings.controlGroup === null) return;
-    const { controlGroup } = target.settings;
+  private delegate(s: Service, { controlGroup }: Settings): void {
+    if (controlGroup === null) return;
     const gid = groupId(controlGroup);
     if (gid === null) return this.onceOf(s, `control-group: no such group: ${controlGroup}`);
     const code = this.rundir.delegate(s.name, gid);
@@ -890,7 +883,7 @@ class Scanner {
   private remake(s: Service): void {
     const made = this.rundir.makeService(s.name);
     this.check("make", s.name, made === -E.EXIST ? 0 : made);
-    this.delegate(s, this.source.inspect(s.name));
+    this.delegate(s, this.source.settings(s.name));
     if (s.read && s.life.wanted !== "up") this.mark(s, s.life.wanted === "once" ? "once\n" : "");
     this.watchService(s);
     s.pidSaved = undefined;
@@ -924,9 +917,10 @@ class Scanner {
     if ("reason" in target) {
       return this.apply(s, { type: "unspawned", reason: target.reason, passing: false });
     }
-    const { settings } = target;
     for (const problem of target.problems) this.onceOf(s, problem);
-    const readiness = this.openReadiness(s, settings, "new");
+    const readiness = this.openReadiness(s, target.settings, "new");
+    // Without a way to say that it is ready, it is as one that says nothing.
+    const settings = s.deafen ? target.settings : { ...target.settings, notificationFd: null };
     const chained = this.rundir.clearDepends(s.name);
     this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
     const before = libc.bootTime();
@@ -952,10 +946,7 @@ class Scanner {
     return this.stdin < 0 ? [] : [[this.stdin, 0]];
   }
 
-  /**
-   * Listens for a service's word that it is ready. What the child is to get, if anything: without
-   * it, it would never be up, so that it counts as ready at once.
-   */
+  /** Listens for a service's word that it is ready. Returns what the child is to get for that. */
   private openReadiness(
     s: Service,
     settings: Settings,
@@ -1156,8 +1147,7 @@ class Scanner {
     this.byPid.set(id.pid, s);
     if (!child) this.followStranger(s, id);
     const state = status.process ? status.state : "starting";
-    const target = this.source.inspect(name);
-    const settings = "reason" in target ? s.life.settings : target.settings;
+    const settings = this.source.settings(name);
     const readiness = state === "starting" ? this.openReadiness(s, settings, "old") : [];
     for (const [fd] of readiness) libc.close(fd);
     const timeout = state === "stopping" ? settings.stopTimeout : null;
@@ -1232,7 +1222,7 @@ class Scanner {
 
   /** Asks the binary on disk whether it works; if so, becomes it. */
   private beginUpgrade(): void {
-    if (this.shutdown || this.helpers.size > 0) return;
+    if (this.shutdown || this.probing) return;
     const path = ownPath();
     if (path === null || this.settings.program !== "sysmgr") return this.refuseUpgrade("no path");
     const why = whyNotProgram(path);
@@ -1250,6 +1240,7 @@ class Scanner {
     libc.close(answer.write);
     const timer = setTimeout(() => libc.kill(-pid, SIGNALS.KILL), config.UPGRADE_PROBE);
     const onEnd = (exit: Exit) => {
+      this.probing = false;
       clearTimeout(timer);
       const text = libc.readText(answer.read);
       libc.close(answer.read);
@@ -1257,6 +1248,7 @@ class Scanner {
       if (works) this.prepareUpgrade(path);
       else this.refuseUpgrade(`${path} --version ${describeExit(exit)}`);
     };
+    this.probing = true;
     if (pid < 0) onEnd({ unknown: true });
     else this.helpers.set(pid, onEnd);
   }

@@ -117,6 +117,8 @@ describe("as JSON", () => {
       wanted: "up",
       pid: 812,
       start: 90_000,
+      finish: null,
+      finish_start: null,
       boot: "b7d2",
       pidns: "4026",
       since: 1_699_999_950,

@@ -30,6 +30,8 @@ function told(service: Service): Json {
     wanted: status.wanted,
     pid: number("pid"),
     start: number("start"),
+    finish: number("finish"),
+    finish_start: number("finish-start"),
     boot: status.boot,
     pidns: status.pidns,
     since: number("since"),
