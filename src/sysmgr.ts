@@ -942,9 +942,8 @@ class Scanner {
     const isKnown = found.some(({ status }) => status && this.isOurs(status));
     if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
     // On a full disk a predecessor could tell nothing, and has removed what was true no more.
-    const unrecorded = found.filter(
-      ({ name, status }) =>
-        status ? status.state === "starting" && !status.process : !this.rundir.hasStatus(name),
+    const unrecorded = found.filter(({ name, status }) =>
+      status ? status.state === "starting" && !status.process : !this.rundir.hasStatus(name),
     );
     const since = new Map(unrecorded.map(({ name, status }) => [name, status?.since ?? 0]));
     const starters = this.findServiceProcesses(since);
