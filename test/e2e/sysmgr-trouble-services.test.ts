@@ -68,6 +68,8 @@ scenario("a service that exits at once a hundred times is started a hundred time
   }
   await until(() => web.starts.length === 100, "a hundred lives");
   await web.is("backoff");
+  // A status is written first, then its message.
+  await sysmgr.answers();
   expect(web.status.runs).toBe("100");
   expect(sysmgr.count(/web: exited with 1/)).toBe(100);
   expect([other.pid, other.starts.length]).toEqual([pid, 1]);
