@@ -40,30 +40,35 @@ async function failing(
   }
 }
 
-patientScenario(
-  "an I/O error under RUNDIR is said once; services live on, and it is healed",
-  async (box) => {
-    const [web, db, late] = [box.service("web"), box.service("db"), box.declare("late")];
-    const sysmgr = await box.start();
-    const [pid, other] = [await web.aged(1000), await db.running()];
-    await failing(sysmgr, "renameat", "EIO", async () => {
-      kill(pid, "SIGKILL");
-      await until(() => web.starts.length === 2, "web is started again");
-      await sysmgr.says(/cannot write status of web: Input\/output error/);
-      late.install();
-      await until(() => late.starts.length === 1, "a new service is started all the same");
-      for (let scan = 0; scan < 3; scan++) sysmgr.signal("SIGALRM");
-      await until(() => sysmgr.count(/late: started/) === 1, "its start is told");
-      expect([web.starts.length, late.starts.length]).toEqual([2, 1]);
-    });
-    await sysmgr.says(/RUNDIR: written again/);
-    expect(await web.running()).toBe(web.starts.at(-1) ?? 0);
-    await late.running();
-    expect([db.pid, db.starts.length]).toEqual([other, 1]);
-    expect(sysmgr.count(/cannot write/)).toBe(1);
-  },
-  tracing,
-);
+for (const [error, words] of [
+  ["EIO", "Input/output error"],
+  ["EROFS", "Read-only file system"],
+] as const) {
+  patientScenario(
+    `${error} under RUNDIR is said once; services live on, and it is healed`,
+    async (box) => {
+      const [web, db, late] = [box.service("web"), box.service("db"), box.declare("late")];
+      const sysmgr = await box.start();
+      const [pid, other] = [await web.aged(1000), await db.running()];
+      await failing(sysmgr, "renameat", error, async () => {
+        kill(pid, "SIGKILL");
+        await until(() => web.starts.length === 2, "web is started again");
+        await sysmgr.says(new RegExp(`cannot write status of web: ${words}`));
+        late.install();
+        await until(() => late.starts.length === 1, "a new service is started all the same");
+        for (let scan = 0; scan < 3; scan++) sysmgr.signal("SIGALRM");
+        await until(() => sysmgr.count(/late: started/) === 1, "its start is told");
+        expect([web.starts.length, late.starts.length]).toEqual([2, 1]);
+      });
+      await sysmgr.says(/RUNDIR: written again/);
+      expect(await web.running()).toBe(web.starts.at(-1) ?? 0);
+      await late.running();
+      expect([db.pid, db.starts.length]).toEqual([other, 1]);
+      expect(sysmgr.count(/cannot write/)).toBe(1);
+    },
+    tracing,
+  );
+}
 
 for (const error of ["ENOMEM", "EAGAIN"]) {
   patientScenario(
