@@ -329,7 +329,8 @@ export class RunDir {
   /** Writes the stop marker, or removes it (null). */
   setMarker(name: string, content: string | null): number {
     const path = `${name}/lock`;
-    if (content !== null) return this.replace(path, content);
+    // Not even on a full disk is one marker given up for another.
+    if (content !== null) return this.replaceOnce(path, content, STAGED);
     const code = libc.unlinkat(this.fd, path);
     return code === -E.ISDIR ? this.removeTree(path) : code;
   }
