@@ -270,6 +270,8 @@ class Scanner {
 
   private becomeSupervisor(): void {
     libc.becomeSubreaper();
+    // The kernel has called us after the path by which we were executed again: "exe".
+    libc.setProcessName(this.settings.program);
     proc.keepSpare();
     // The runtime has handlers for these; as PID 1 they would let anybody's kill(1) end us.
     if (process.pid === 1) for (const signal of FAULTS) libc.defaultSignal(signal);
@@ -1255,12 +1257,23 @@ class Scanner {
 
   /**
    * Signals that the runtime has taken, and not given to us yet, would go with it. So from here
-   * on they wait in the kernel, for our successor; what was taken before is acted on first: between
-   * two timers, one set by the other, the event loop has looked at everything once.
+   * on they wait in the kernel, for our successor; what was taken before is given to us in its
+   * order, so that one more, sent by ourselves, comes when all of it has been acted on.
    */
   private prepareUpgrade(path: string): void {
     holdSignals();
-    setTimeout(() => setTimeout(this.guarded(() => this.upgrade(path))));
+    const giveUp = setTimeout(() => {
+      process.removeAllListeners("SIGURG");
+      this.refuseUpgrade("signals do not come through");
+    }, config.UPGRADE_PROBE);
+    process.once(
+      "SIGURG",
+      this.guarded(() => {
+        clearTimeout(giveUp);
+        this.upgrade(path);
+      }),
+    );
+    libc.kill(process.pid, SIGNALS.URG);
   }
 
   /** The same process, the same children, another program: it adopts what RUNDIR tells. */
