@@ -59,7 +59,7 @@ scenario(
     await scarcity.begin();
     sysmgr.signal("SIGALRM");
     kill(pid, "SIGKILL");
-    await until(() => web.starts.length === 2, "web is started again");
+    await until(() => sysmgr.count(/web: started/) === 2, "web is started again");
     sysmgr.signal("SIGALRM");
     await sysmgr.says(/Too many open files/);
     await scarcity.end();
