@@ -1,6 +1,7 @@
 /** tai64nfrac: what it makes of lines, and how it ends. */
 import { expect, test } from "bun:test";
 import { numbered, programs, run } from "../lib/logger.ts";
+import { endsAsFilter } from "../unit/filter.ts";
 import { scratchDirectory } from "../unit/scratch.ts";
 
 const { ours } = programs("tai64nfrac");
@@ -18,21 +19,4 @@ test("leaves alone what is no time since 1970", async () => {
   expect(out).toBe(input);
 });
 
-test.each(["</", ">/dev/full"])("exits 111 without a word with %s", async (redirection) => {
-  const script = `echo one | (exec "$0" ${redirection})`;
-  const { code, err } = await run(["sh", "-c", script, ours], { cwd });
-  expect([code, err]).toEqual([111, ""]);
-});
-
-test("ends when nobody reads any more", async () => {
-  const { out } = await run(
-    ["sh", "-c", '(yes | "$0"; echo $? >code) | head -n 1; cat code', ours],
-    { cwd },
-  );
-  expect(out).toMatch(/^.*y\n141\n$/);
-});
-
-test("--help prints the usage", async () => {
-  const { code, out } = await run([ours, "--help"], { cwd });
-  expect([code, out.split("\n")[0]]).toEqual([0, "usage: tai64nfrac"]);
-});
+endsAsFilter("tai64nfrac");
