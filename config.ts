@@ -35,8 +35,9 @@ export const SETTLE_RETURNED = 50;
 /** A check is run again this long after it failed, until it first passes. */
 export const CHECK_INTERVAL = 1_000;
 
-/** A check, and a finish script, that take longer are killed. */
+/** A check, a control script, and a finish script, that take longer are killed. */
 export const CHECK_LIMIT = 5_000;
+export const CONTROL_LIMIT = 5_000;
 export const FINISH_LIMIT = 30_000;
 
 /** An entry may be missing this long: an editor or a package manager replaces files so. */
@@ -47,6 +48,9 @@ export const MARKER_GRACE = 100;
 
 /** And this long after its closing it is looked at once more. */
 export const MARKER_PAUSE = 5;
+
+/** A logger whose service was removed is stopped if it has not ended this long after its input. */
+export const LOGGER_GRACE = 5_000;
 
 /** Everything is looked at this often, in case an event was lost. */
 export const SCAN_INTERVAL = 300_000;
@@ -72,6 +76,8 @@ export const TIDY_DELAY = 2_000;
 export const SHUTDOWN_TERM = 3_000;
 /** KILL to the sessions that are left, */
 export const SHUTDOWN_KILL = 7_000;
+/** and to loggers that have not come to the end of what was written to them, */
+export const SHUTDOWN_LOGGERS = 8_000;
 /** and nobody waits longer: `docker stop` allows 10 s. */
 export const SHUTDOWN_END = 9_000;
 

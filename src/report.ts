@@ -1,5 +1,6 @@
 /** How a service's status is shown to people and to programs. */
 import { escapeBytes } from "./bytes.ts";
+import { loggerOf } from "./rundir.ts";
 import { describeExit, type Status } from "./status.ts";
 import { formatAge } from "./transition.ts";
 
@@ -85,6 +86,7 @@ export function statusObject({ name, status, waitingFor }: Shown): Record<string
     exit_unknown: exit !== null && "unknown" in exit,
     next: status?.next == null ? null : status.next / 1000,
     reason: status?.reason == null ? null : jsonText(status.reason),
+    logger: status?.logger ? jsonText(loggerOf(name)) : null,
     waiting: waitingFor.map(jsonText),
   };
 }

@@ -88,9 +88,23 @@ const STAGED = ".new";
 /** Private: between sysmgr and its services. */
 const PIPES = ".pipe";
 
-/** A service is named by its entry: any bytes but a leading dot; `pid` is the supervisor's. */
+/**
+ * A service is named by its entry: any bytes but a leading dot; `pid` is the supervisor's. Its
+ * logger is a service of its own.
+ */
 export function isServiceName(name: string): boolean {
-  return name !== "" && !name.startsWith(".") && !name.includes("/") && name !== "pid";
+  const entry = loggedBy(name) ?? name;
+  return entry !== "" && !entry.startsWith(".") && !entry.includes("/") && entry !== "pid";
+}
+
+/** What the logger of a service is called, if it has one. */
+export function loggerOf(name: string): string {
+  return `${name}/log`;
+}
+
+/** Whose output it logs; null for a service that is no logger. */
+export function loggedBy(name: string): string | null {
+  return name.endsWith("/log") ? name.slice(0, -4) : null;
 }
 
 export class RunDir {
@@ -192,9 +206,16 @@ export class RunDir {
 
   // --------------------------------------------------------------- services
 
-  /** Every service that RUNDIR knows of. */
-  services(): string[] {
+  /** Every entry of SYSDIR that RUNDIR knows of. */
+  entries(): string[] {
     return this.list(".").filter(isServiceName);
+  }
+
+  /** The same, with their loggers. */
+  services(): string[] {
+    return this.entries().flatMap((name) =>
+      this.exists(controlDir(loggerOf(name))) ? [name, loggerOf(name)] : [name],
+    );
   }
 
   /**
@@ -202,6 +223,8 @@ export class RunDir {
    * -E.EXIST: NAME/ was there already.
    */
   makeService(name: string): number {
+    const owner = loggedBy(name);
+    if (owner !== null) this.makeDirectory(owner);
     const made = this.makeDirectory(name);
     if (made < 0 && made !== -E.EXIST) return made;
     const control = this.makeDirectory(`${name}/control`);
@@ -223,10 +246,8 @@ export class RunDir {
   openReadiness(name: string, life: "new" | "old"): { own: number; service: number } | number {
     const path = `${PIPES}/${name}/ready`;
     if (life === "new") {
-      libc.mkdirat(this.fd, PIPES, 0o700);
-      libc.mkdirat(this.fd, `${PIPES}/${name}`, 0o700);
       libc.unlinkat(this.fd, path);
-      const made = libc.mkfifoat(this.fd, path, 0o600);
+      const made = this.makeFifo(path);
       if (made < 0) return made;
     }
     const own = libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW | O.NONBLOCK);
@@ -234,6 +255,33 @@ export class RunDir {
     const service = libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW);
     if (service < 0) libc.close(own);
     return service < 0 ? service : { own, service };
+  }
+
+  /**
+   * The FIFO from a service to its logger, made if it is not there yet. Who has it open keeps the
+   * bytes in it; open to read and write, it has a reader and a writer whoever dies.
+   */
+  openOutput(name: string): number {
+    const path = `${PIPES}/${name}/output`;
+    const made = this.makeFifo(path);
+    if (made < 0 && made !== -E.EXIST) return made;
+    return libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW | O.NONBLOCK);
+  }
+
+  /** Descriptors of such FIFOs that a predecessor has left open for us. */
+  inheritedPipes(): number[] {
+    const open = libc.readDirectory("/proc/self/fd");
+    return (typeof open === "number" ? [] : open).map(Number).filter((fd) => {
+      const path = libc.readLink(`/proc/self/fd/${fd}`);
+      return typeof path === "string" && path.startsWith(`${this.path}/${PIPES}/`);
+    });
+  }
+
+  private makeFifo(path: string): number {
+    for (let end = path.indexOf("/"); end > 0; end = path.indexOf("/", end + 1)) {
+      libc.mkdirat(this.fd, path.slice(0, end), 0o700);
+    }
+    return libc.mkfifoat(this.fd, path, 0o600);
   }
 
   /** False when its directory, or the status in it, was removed from under us. */
@@ -247,18 +295,25 @@ export class RunDir {
     return hasPid && this.hasStatus(name) && this.exists(controlDir(name));
   }
 
+  /** With its logger. */
   removeService(name: string): void {
     this.removeTree(name);
     this.removeTree(`${PIPES}/${name}`);
   }
 
-  /** Removes what is known of a service; its stop marker stays. */
+  /** Removes what is known of a service; its stop marker stays, and so does its logger. */
   forgetService(name: string): void {
     for (const file of this.list(name)) {
-      if (file !== "lock") this.removeTree(`${name}/${file}`);
+      if (file !== "lock" && file !== "log") this.removeTree(`${name}/${file}`);
     }
-    libc.rmdirat(this.fd, name);
-    this.removeTree(`${PIPES}/${name}`);
+    libc.unlinkat(this.fd, `${PIPES}/${name}/ready`);
+    const owner = loggedBy(name);
+    if (owner !== null) libc.unlinkat(this.fd, `${PIPES}/${owner}/output`);
+    // Those that are empty now.
+    for (const emptied of owner === null ? [name] : [name, owner]) {
+      libc.rmdirat(this.fd, emptied);
+      libc.rmdirat(this.fd, `${PIPES}/${emptied}`);
+    }
   }
 
   /** What to give inotify for a service's directory. */

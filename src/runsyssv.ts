@@ -3,7 +3,7 @@ import { absolutePath, basename, dirname, getenv, quoteWord } from "./bytes.ts";
 import { answeredHelp, err, Failure, parseOptions, UsageError } from "./cli.ts";
 import { enterRuntimeEnvironment } from "./environment.ts";
 import * as libc from "./libc.ts";
-import { isServiceName } from "./rundir.ts";
+import { isServiceName, loggerOf } from "./rundir.ts";
 import { SysDir } from "./sysdir.ts";
 import { supervise } from "./sysmgr.ts";
 
@@ -27,13 +27,13 @@ class OneEntry extends SysDir {
     super(directory);
   }
 
-  override names(): string[] | { reason: string } {
-    const names = super.names();
+  override entries(): string[] | { reason: string } {
+    const names = super.entries();
     return Array.isArray(names) ? names.filter((n) => n === this.name) : names;
   }
 
   override has(name: string): boolean {
-    return name === this.name && super.has(name);
+    return (name === this.name || name === loggerOf(this.name)) && super.has(name);
   }
 }
 

@@ -46,6 +46,8 @@ export type Status = {
   readonly next: number | null;
   /** Why it cannot run. */
   readonly reason: string | null;
+  /** It has a logger. */
+  readonly logger: boolean;
 };
 
 /** `exit` as text: "1", "signal TERM", "unknown". */
@@ -88,6 +90,7 @@ export function formatStatus(s: Status): string {
   if (s.short > 0) text += `short=${s.short}\n`;
   if (s.exit) text += `exit=${exitText(s.exit)}\n`;
   if (s.next !== null) text += `next=${seconds(s.next)}\n`;
+  if (s.logger) text += "logger=yes\n";
   if (s.reason !== null) text += `reason=${escapeBytes(s.reason.slice(0, 512))}\n`;
   return text;
 }
@@ -114,6 +117,7 @@ export function parseStatus(text: string): Status | null {
     exit: parseExit(values.get("exit")),
     next: parseTime(values.get("next")),
     reason: reason === undefined ? null : unescapeBytes(reason),
+    logger: values.get("logger") === "yes",
   };
 }
 

@@ -1,7 +1,7 @@
 /** svctl(1): a client of the file protocol; what it does, touch(1) and cat(1) can do. */
-import { RUNDIR, SVWAIT_SECONDS, SYSDIR } from "../config.ts";
+import { RUNDIR, SHUTDOWN_END, SVWAIT_SECONDS, SYSDIR } from "../config.ts";
 import { Alarm, sharedWatcher } from "./alarm.ts";
-import { basename, escapeBytes, getenv } from "./bytes.ts";
+import { absolutePath, basename, escapeBytes, getenv, parseCount } from "./bytes.ts";
 import {
   answeredHelp,
   complain,
@@ -18,7 +18,15 @@ import * as libc from "./libc.ts";
 import { E, IN } from "./libc.ts";
 import * as proc from "./proc.ts";
 import { columns, isUp, type Shown, statusLine, statusObject } from "./report.ts";
-import { type Command, isServiceName, type Request, RunDir, SUPERVISOR } from "./rundir.ts";
+import {
+  type Command,
+  isServiceName,
+  loggerOf,
+  type Request,
+  RunDir,
+  SUPERVISOR,
+  type SupervisorCommand,
+} from "./rundir.ts";
 import type { Status } from "./status.ts";
 import { SysDir } from "./sysdir.ts";
 import { formatAge } from "./transition.ts";
@@ -30,12 +38,21 @@ Control services and wait until it is so.
   start, up      run it, and keep it running
   stop, down     stop it, and keep it stopped
   restart        stop it if it runs, start it
+  try-restart    the same, but only if it runs
   once           run it, and do not restart it when it ends
   kill           stop it with KILL
+  exit           stop it, then its logger
+  force-stop force-restart
+                 when the time is over, go on with KILL
+  check          wait until it is as it is wanted
   status, stat   print one line for each SERVICE, or for all
-  upgrade        replace the running sysmgr by the binary on disk
   pause cont hup alarm int quit term usr1 usr2
                  send that signal (pause: STOP); reload is hup
+  u d o x p c h a i q t 1 2 k
+                 short for up down once exit and the signals (k: KILL)
+
+  upgrade          replace the running sysmgr by the binary on disk
+  shutdown [CODE]  stop everything; sysmgr exits with CODE (0)
 
   -d SYSDIR      directory of services (environment SYSDIR; ${SYSDIR})
   -r RUNDIR      directory of state (environment RUNDIR; ${RUNDIR})
@@ -58,6 +75,12 @@ type Operation = {
   readonly wish: string;
   /** Makes sense only for a service that runs. */
   readonly needsProcess?: boolean;
+  /** Nothing is to be done for one that does not run. */
+  readonly skipsIdle?: boolean;
+  /** Goes on to KILL when the time is over. */
+  readonly forced?: boolean;
+  /** Then the same is done to its logger. */
+  readonly withLogger?: boolean;
 };
 
 const isRunning = (s: Status) => s.process !== null && s.state !== "stopping";
@@ -66,6 +89,8 @@ const isNewLife = (s: Status, before: Status | null) =>
   isRunning(s) &&
   s.process?.started !== undefined &&
   s.runs !== (before?.process ? before.runs : -1);
+const isAsWanted = (s: Status) =>
+  s.wanted === "up" ? isRunning(s) : s.wanted === "down" ? isDown(s) : isRunning(s) || s.runs > 0;
 
 const signal = (command: Command): Operation => ({
   commands: [command],
@@ -75,20 +100,43 @@ const signal = (command: Command): Operation => ({
 });
 const start: Operation = { commands: ["up"], goal: isRunning, wish: "up" };
 const stop: Operation = { commands: ["down"], goal: isDown, wish: "down" };
+const restart: Operation = { commands: ["restart"], goal: isNewLife, wish: "restarted" };
+const once: Operation = {
+  commands: ["once"],
+  goal: (s, before) => isRunning(s) || s.runs > (before?.runs ?? 0),
+  wish: "up",
+};
+const exit: Operation = { ...stop, withLogger: true };
 
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   start,
   up: start,
   stop,
   down: stop,
-  restart: { commands: ["restart"], goal: isNewLife, wish: "restarted" },
-  once: {
-    commands: ["once"],
-    goal: (s, before) => isRunning(s) || s.runs > (before?.runs ?? 0),
-    wish: "up",
-  },
+  restart,
+  "try-restart": { ...restart, skipsIdle: true },
+  once,
   kill: { commands: ["down", "kill"], goal: isDown, wish: "down" },
+  exit,
+  shutdown: exit,
+  "force-stop": { ...stop, forced: true },
+  "force-restart": { ...restart, forced: true },
+  check: { commands: [], goal: isAsWanted, wish: "as it is wanted" },
   reload: signal("hup"),
+  u: start,
+  d: stop,
+  o: once,
+  x: exit,
+  p: signal("pause"),
+  c: signal("cont"),
+  h: signal("hup"),
+  a: signal("alarm"),
+  i: signal("int"),
+  q: signal("quit"),
+  t: signal("term"),
+  1: signal("usr1"),
+  2: signal("usr2"),
+  k: signal("kill"),
   ...Object.fromEntries(
     (["pause", "cont", "hup", "alarm", "int", "quit", "term", "usr1", "usr2"] as const).map(
       (command) => [command, signal(command)],
@@ -106,10 +154,16 @@ export async function main(args: string[]): Promise<number> {
   const [word, ...names] = options.operands;
   if (word === undefined) throw new UsageError("an operation is needed");
   const timeout = waitingTime(options);
+  const [code, ...more] = names;
+  // Of a service it is sv's word for exit.
+  const exitCode = word === "shutdown" && more.length === 0 ? parseCount(code ?? "0") : null;
   const asksUpgrade = word === "upgrade";
   const asksStatus = word === "status" || word === "stat";
-  const operation = Object.hasOwn(OPERATIONS, word) ? OPERATIONS[word] : undefined;
-  if (!asksStatus && !asksUpgrade && !operation) throw new UsageError(`unknown operation ${word}`);
+  const isService = exitCode === null && Object.hasOwn(OPERATIONS, word);
+  const operation = isService ? OPERATIONS[word] : undefined;
+  if (exitCode !== null && exitCode > 255) throw new UsageError(`not an exit code: ${code}`);
+  if (!asksStatus && !asksUpgrade && exitCode === null && !operation)
+    throw new UsageError(`unknown operation ${word}`);
   if (asksUpgrade && names.length > 0) throw new UsageError("upgrade takes no service");
   if (operation && names.length === 0) throw new UsageError(`${word}: a service is needed`);
 
@@ -119,25 +173,50 @@ export async function main(args: string[]): Promise<number> {
     throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
   if (rundir.supervisor() === null) throw new Failure(`no sysmgr works on ${path}`);
   if (asksUpgrade) return await upgrade(rundir, options, timeout);
+  if (exitCode !== null) return await shutDown(rundir, exitCode, options, timeout);
   const source = new SysDir(sysdir);
-  const known = names.map(basename).filter((name) => isKnown(name, rundir, source));
+  const known = names.flatMap((name) => find(name, rundir, source) ?? []);
   const done = operation
-    ? await new Control(rundir, operation, options, timeout).all(known)
+    ? await new Control(rundir, source, operation, options, timeout).all(known)
     : report(
-        names.length > 0 ? known.map((n) => show(rundir, n)) : showAll(rundir, source),
+        names.length > 0 ? known.flatMap((n) => withLogger(rundir, n)) : showAll(rundir, source),
         options,
       );
   return done && known.length === names.length ? 0 : 1;
 }
 
+function ask(rundir: RunDir, command: SupervisorCommand, content = ""): Request {
+  const request = rundir.request(SUPERVISOR, command, content);
+  if (typeof request !== "number") return request;
+  const path = rundir.requestPath(SUPERVISOR, command);
+  throw new Failure(`cannot write ${path}: ${libc.strerror(request)}`);
+}
+
+/** Asks sysmgr to stop everything and to end, and waits until it is gone. */
+async function shutDown(
+  rundir: RunDir,
+  code: number,
+  options: Options,
+  timeout: number,
+): Promise<number> {
+  const alarm = new Alarm();
+  alarm.watch("supervisor", rundir.watchPath("."), IN.DELETE);
+  ask(rundir, "shutdown", `${code}\n`).close();
+  if (options.has("n")) return 0;
+  // A shutdown has a clock of its own.
+  const longest = options.value("t") === undefined ? Math.max(timeout, SHUTDOWN_END) : timeout;
+  const deadline = performance.now() + longest;
+  while (rundir.supervisor() !== null) {
+    if (!(await alarm.ring(deadline)))
+      throw new Failure(`sysmgr still runs after ${formatAge(longest)}`);
+  }
+  return 0;
+}
+
 /** Asks sysmgr to become the binary on disk, and waits until it did or refused. */
 async function upgrade(rundir: RunDir, options: Options, timeout: number): Promise<number> {
   const before = rundir.supervisorMark();
-  const request = rundir.request(SUPERVISOR, "upgrade");
-  if (typeof request === "number") {
-    const path = rundir.requestPath(SUPERVISOR, "upgrade");
-    throw new Failure(`cannot write ${path}: ${libc.strerror(request)}`);
-  }
+  const request = ask(rundir, "upgrade");
   if (options.has("n")) return 0;
   const alarm = new Alarm();
   alarm.watch("upgrade", request.watchPath, IN.ATTRIB);
@@ -157,20 +236,30 @@ function waitingTime(options: Options): number {
   return inherited ? parseSeconds(inherited, "SVWAIT") : SVWAIT_SECONDS * 1000;
 }
 
-function isKnown(name: string, rundir: RunDir, source: SysDir): boolean {
-  if (isServiceName(name) && (rundir.hasStatus(name) || source.has(name))) return true;
-  complain("svctl", `${escapeBytes(name)}: no such service`);
-  return false;
+/** The service that is meant by a name or a path; complains when there is none. */
+function find(word: string, rundir: RunDir, source: SysDir): string | null {
+  const isKnown = (name: string | null): name is string =>
+    name !== null && isServiceName(name) && (rundir.hasStatus(name) || source.has(name));
+  const meant = isKnown(word) ? word : source.nameAt(absolutePath(word), getenv("SYSMGR_SERVICE"));
+  const name = [meant, basename(word)].find(isKnown);
+  if (name === undefined) complain("svctl", `${escapeBytes(basename(word))}: no such service`);
+  return name ?? null;
 }
 
 /** Whatever is in SYSDIR, and what still runs though it is not. */
 function showAll(rundir: RunDir, source: SysDir): Shown[] {
-  const names = source.names();
+  const names = source.entries();
   const present = new Set(Array.isArray(names) ? names.filter(isServiceName) : []);
-  return [...new Set([...present, ...rundir.services()])]
+  return [...new Set([...present, ...rundir.entries()])]
     .sort()
-    .map((name) => show(rundir, name))
+    .flatMap((name) => withLogger(rundir, name))
     .filter((shown) => shown.status !== null || present.has(shown.name));
+}
+
+/** A service, and under it its logger. */
+function withLogger(rundir: RunDir, name: string): Shown[] {
+  const shown = show(rundir, name);
+  return shown.status?.logger ? [shown, show(rundir, loggerOf(name))] : [shown];
 }
 
 function show(rundir: RunDir, name: string): Shown {
@@ -209,6 +298,7 @@ class Control {
 
   constructor(
     private rundir: RunDir,
+    private readonly source: SysDir,
     private readonly operation: Operation,
     private readonly options: Options,
     private readonly timeout: number,
@@ -229,14 +319,17 @@ class Control {
     const before = this.rundir.status(name);
     if (this.operation.needsProcess && !before?.process)
       return `${escapeBytes(name)}: is not running`;
+    if (this.operation.skipsIdle && !before?.process) return null;
     for (const command of this.operation.commands) {
       const problem = await this.send(name, command, alarm, this.deadline);
       if (problem !== null) return problem;
     }
     if (this.options.has("n")) return null;
     const problem = await this.reach(name, before, alarm, this.deadline);
-    if (problem === null && !this.options.has("q")) printLines([show(this.rundir, name)]);
-    return problem;
+    if (problem !== null) return problem;
+    if (!this.options.has("q")) printLines([show(this.rundir, name)]);
+    const { withLogger } = this.operation;
+    return withLogger && this.rundir.status(name)?.logger ? await this.one(loggerOf(name)) : null;
   }
 
   /**
@@ -283,19 +376,24 @@ class Control {
     alarm: Alarm,
     deadline: number,
   ): Promise<string | null> {
-    const { goal, wish } = this.operation;
+    const { goal, wish, forced } = this.operation;
+    const { check, notificationFd } = this.source.settings(name);
+    const speaks = check || notificationFd !== null;
+    /** Running is enough for a service that does not say when it is ready. */
+    const isReady = (s: Status) => !s.process || !speaks || s.state === "up";
     for (;;) {
       this.refresh(name, alarm);
       const status = this.rundir.status(name);
-      if (status && goal(status, before)) return null;
+      if (status && goal(status, before) && isReady(status)) return null;
       if (status?.state === "failed" && wish !== "down") {
         return `${escapeBytes(name)}: cannot start: ${escapeBytes(status.reason ?? "")}`;
       }
       if (await alarm.ring(deadline)) continue;
-      if (wish === "down" && this.options.has("force") && deadline === this.deadline) {
+      const force = forced || (wish === "down" && this.options.has("force"));
+      if (force && deadline === this.deadline) {
         return await this.force(name, before, alarm);
       }
-      return `${escapeBytes(name)}: not ${wish} after ${formatAge(this.timeout)}${whyNot(status)}`;
+      return `${escapeBytes(name)}: not ${wish} after ${formatAge(this.timeout)}${whyNot(status, wish)}`;
     }
   }
 
@@ -315,8 +413,9 @@ class Control {
   }
 }
 
-function whyNot(status: Status | null): string {
-  if (status?.process) return ` (pid ${status.process.pid} still runs)`;
+function whyNot(status: Status | null, wish: string): string {
+  const ready = status?.state === "starting" && wish !== "down" ? "is not ready" : "still runs";
+  if (status?.process) return ` (pid ${status.process.pid} ${ready})`;
   if (status?.next == null) return "";
   return ` (next start in ${formatAge(Math.max(0, status.next - Date.now()))})`;
 }

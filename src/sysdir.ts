@@ -1,8 +1,8 @@
 /** SYSDIR: which services there should be, and what it takes to start one. */
-import { dirname } from "./bytes.ts";
+import { basename, dirname } from "./bytes.ts";
 import * as libc from "./libc.ts";
 import { E, type FileStat, IN } from "./libc.ts";
-import { isServiceName } from "./rundir.ts";
+import { isServiceName, loggedBy, loggerOf } from "./rundir.ts";
 import { PLAIN, parseSettings, type Settings } from "./settings.ts";
 import type { Watch, Watcher } from "./watch.ts";
 
@@ -18,7 +18,7 @@ export type Target = {
 
 /** Where services come from; the scanner needs no more than this. */
 export interface Source {
-  /** All names, or why they cannot be told now (then nothing is removed). */
+  /** All names, loggers among them, or why they cannot be told now (then nothing is removed). */
   names(): string[] | { readonly reason: string };
   /** False: not there now. */
   has(name: string): boolean;
@@ -26,7 +26,9 @@ export interface Source {
   inspect(name: string): Target | { readonly reason: string };
   /** What stands beside its `run`, whether or not it can be started. */
   settings(name: string): Settings;
-  /** How to run another program of a service directory, such as `finish`. */
+  /** Whether there is such a program beside its `run`, as far as the kernel would run it. */
+  hasProgram(name: string, file: string): boolean;
+  /** How to run that, such as `finish`, or why it must not be run. */
   inspectProgram(name: string, file: string): Target | { readonly reason: string };
   /** Tells of changes; returns minus the errno where that is not to be had. */
   watch(watcher: Watcher, on: SourceEvents): number;
@@ -57,6 +59,13 @@ export class SysDir implements Source {
   constructor(readonly path: string) {}
 
   names(): string[] | { reason: string } {
+    const entries = this.entries();
+    if (!Array.isArray(entries)) return entries;
+    return entries.flatMap((name) => (this.has(loggerOf(name)) ? [name, loggerOf(name)] : [name]));
+  }
+
+  /** The same without the loggers. */
+  entries(): string[] | { reason: string } {
     this.distrust = this.weakness();
     if (this.distrust !== null) return { reason: `insecure: ${this.distrust}` };
     const all = libc.readDirectory(this.path);
@@ -66,21 +75,37 @@ export class SysDir implements Source {
   }
 
   has(name: string): boolean {
-    return libc.lstat(`${this.path}/${name}`) !== -E.NOENT;
+    const path = `${this.path}/${name}`;
+    if (loggedBy(name) === null) return libc.lstat(path) !== -E.NOENT;
+    const stat = libc.stat(path);
+    return typeof stat !== "number" && stat.isDirectory;
+  }
+
+  /**
+   * Which service a path leads to: an entry, or the logger of one, by device and inode. Of several
+   * entries that lead there, the preferred one. null: none.
+   */
+  nameAt(path: string, preferred?: string): string | null {
+    const own = libc.stat(path);
+    if (typeof own === "number") return null;
+    if (dirname(path) === this.path) return basename(path);
+    const entries = this.entries();
+    const found = (Array.isArray(entries) ? entries : []).filter((name) => {
+      const stat = libc.stat(`${this.path}/${name}`);
+      return typeof stat !== "number" && stat.ino === own.ino && stat.dev === own.dev;
+    });
+    if (found.length > 0) return found.find((name) => name === preferred) ?? found[0] ?? null;
+    if (basename(path) !== "log") return null;
+    const owner = this.nameAt(dirname(path), preferred && (loggedBy(preferred) ?? preferred));
+    return owner === null ? null : loggerOf(owner);
   }
 
   inspect(name: string): Target | { reason: string } {
     if (!isServiceName(name)) return { reason: "the name is reserved" };
     if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
     const path = `${this.path}/${name}`;
-    const entry = libc.lstat(path);
-    if (typeof entry === "number") return { reason: libc.strerror(entry) };
-    const stat = entry.isLink ? libc.stat(path) : entry;
-    if (stat === -E.NOENT) return { reason: "dangling link" };
-    if (typeof stat === "number") return { reason: libc.strerror(stat) };
-    const through = entry.isLink ? insecurePath(path) : null;
-    const weakness = insecure(entry) ?? insecure(stat) ?? through;
-    if (weakness !== null) return { reason: `insecure: ${weakness}` };
+    const stat = this.look(name);
+    if ("reason" in stat) return stat;
     if (stat.isDirectory) return inspectDirectory(path);
     if (!stat.isFile) return { reason: "neither a file nor a directory" };
     const executable = libc.executableAt(libc.AT_FDCWD, path) === 0;
@@ -89,10 +114,31 @@ export class SysDir implements Source {
   }
 
   settings(name: string): Settings {
+    const stat = this.look(name);
+    const readable = !("reason" in stat) && stat.isDirectory;
+    return readable ? readSettings(`${this.path}/${name}`, () => {}) : PLAIN;
+  }
+
+  /** What an entry leads to, or why nothing of it may be used. */
+  private look(name: string): FileStat | { reason: string } {
+    const owner = loggedBy(name);
+    const above = owner === null ? null : this.look(owner);
+    if (above && "reason" in above) return above;
     const path = `${this.path}/${name}`;
+    const entry = libc.lstat(path);
+    if (typeof entry === "number") return { reason: libc.strerror(entry) };
+    const stat = entry.isLink ? libc.stat(path) : entry;
+    if (stat === -E.NOENT) return { reason: "dangling link" };
+    if (typeof stat === "number") return { reason: libc.strerror(stat) };
+    const through = entry.isLink ? insecurePath(path) : null;
+    const weakness = insecure(entry) ?? insecure(stat) ?? through;
+    return weakness === null ? stat : { reason: `insecure: ${weakness}` };
+  }
+
+  hasProgram(name: string, file: string): boolean {
+    const path = `${this.path}/${name}/${file}`;
     const stat = libc.stat(path);
-    const readable = typeof stat !== "number" && stat.isDirectory && insecure(stat) === null;
-    return readable ? readSettings(path, () => {}) : PLAIN;
+    return typeof stat !== "number" && stat.isFile && libc.executableAt(libc.AT_FDCWD, path) === 0;
   }
 
   inspectProgram(name: string, file: string): Target | { reason: string } {

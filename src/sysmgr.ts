@@ -23,6 +23,8 @@ import {
   type Command,
   type FoundMarker,
   isServiceName,
+  loggedBy,
+  loggerOf,
   type OnEvent,
   RunDir,
   SUPERVISOR,
@@ -121,6 +123,7 @@ export async function supervise(
     umask: handover?.umask ?? umask,
     nofile: settings.nofile ?? handover?.nofile ?? null,
     upgraded: handover !== null,
+    pipes: handover ? rundir.inheritedPipes() : [],
   }).run();
 }
 
@@ -166,6 +169,12 @@ type Service = {
   finish: ProcessId | null;
   /** Closes what we hear with that it is ready; null when nothing is expected. */
   deafen: (() => void) | null;
+  /** Of a logger: the FIFO that it reads, which we hold open. */
+  input: number | null;
+  /** Its process writes to its logger. */
+  piped: boolean;
+  /** Its control/u has run, and may not be run again for this start. */
+  prepared: boolean;
   /** The sysmgr-depends in it whose end wakes us. */
   waiter: { readonly pid: number; readonly forget: () => void } | null;
 };
@@ -248,7 +257,12 @@ class Scanner {
     private readonly source: Source,
     private rundir: RunDir,
     private lock: number,
-    private readonly settings: Invocation & { readonly umask: number; readonly upgraded: boolean },
+    private readonly settings: Invocation & {
+      readonly umask: number;
+      readonly upgraded: boolean;
+      /** FIFOs that a predecessor left open, until we have opened them. */
+      readonly pipes: readonly number[];
+    },
   ) {
     this.umask = settings.umask;
     this.log = new Log(settings.program, settings.level);
@@ -265,6 +279,7 @@ class Scanner {
     for (const step of [this.openWatcher, this.adoptAll, this.scan]) {
       this.guarded(step.bind(this))();
     }
+    for (const fd of this.settings.pipes) libc.close(fd);
     return this.ended.promise;
   }
 
@@ -468,8 +483,8 @@ class Scanner {
     if (this.source.has(name)) {
       this.meet(name);
       if (known) this.apply(known, { type: "entry", changed: true });
-    } else if (known) {
-      this.miss(known);
+    } else {
+      for (const s of [known, this.loggerOf(name)]) if (s) this.miss(s);
     }
   }
 
@@ -571,6 +586,7 @@ class Scanner {
     if (known) {
       if (known.missing === null) return;
       known.missing = null;
+      this.holdInput(known);
       if (!this.shutdown) this.apply(known, { type: "present" });
       return this.lookAt(known);
     }
@@ -585,8 +601,31 @@ class Scanner {
     if (made >= 0 && settings.down) this.mark(s, "");
     this.delegate(s, settings);
     this.watchService(s);
+    // Before it can be started: where its output goes.
+    if (this.source.has(loggerOf(name))) this.meet(loggerOf(name));
+    this.holdInput(s);
     this.lookAt(s);
     if (!s.saved) this.save(s);
+  }
+
+  private loggerOf(name: string): Service | undefined {
+    return this.services.get(loggerOf(name));
+  }
+
+  /** Of a logger: opens what it reads, and keeps it open. */
+  private holdInput(s: Service): void {
+    const owner = loggedBy(s.name);
+    if (owner === null || s.input !== null) return;
+    const fd = this.rundir.openOutput(owner);
+    if (fd < 0) return this.onceOf(s, `cannot make its pipe: ${libc.strerror(fd)}`);
+    s.input = fd;
+    this.retellOwner(s);
+  }
+
+  /** The status of a service tells whether it has a logger. */
+  private retellOwner(s: Service): void {
+    const owner = this.services.get(loggedBy(s.name) ?? "");
+    if (owner?.saved) this.save(owner);
   }
 
   private introduce(name: string, life: Life): Service {
@@ -608,6 +647,9 @@ class Scanner {
       adopted: false,
       finish: null,
       deafen: null,
+      input: null,
+      piped: false,
+      prepared: false,
       waiter: null,
     };
     this.services.set(name, s);
@@ -641,20 +683,28 @@ class Scanner {
       // A SYSDIR that cannot be read says nothing: ask again when it can.
       if (!present || present.has(s.name)) s.missing = null;
       else if (now() < s.missing + config.REMOVE_DELAY) this.miss(s);
-      else if (!s.life.leaving) {
+      else if (!s.life.leaving && !this.isNeeded(s)) {
         this.log.write("info", `${escapeBytes(s.name)}: removed from SYSDIR`);
         this.apply(s, { type: "leave" });
       }
     }
   }
 
+  /** A logger, by a service that writes to it and has not ended yet? */
+  private isNeeded(s: Service): boolean {
+    const owner = this.services.get(loggedBy(s.name) ?? "");
+    return owner?.piped === true && owner.life.process !== null;
+  }
+
   /** What is known of a service goes away, except for its stop marker. */
   private forget(s: Service): void {
     this.setTimer(s, null);
+    this.endInput(s);
     this.unwatch(s.watches);
     this.watchEntry(s, false);
     this.services.delete(s.name);
     this.rundir.forgetService(s.name);
+    this.retellOwner(s);
   }
 
   // -------------------------------------------------------- state and effects
@@ -696,11 +746,11 @@ class Scanner {
         this.startable.add(s);
         return this.startSome();
       case "signal":
-        return this.signal(s, effect.signal);
+        return this.customized(s, CONTROL[effect.signal], () => this.signal(s, effect.signal));
       case "stop":
-        this.log.write("debug", `${escapeBytes(s.name)}: stopping`);
-        for (const signal of stopSignals(effect.signal)) this.signal(s, signal);
-        return;
+        return this.stop(s, effect.signal);
+      case "kill":
+        return this.signal(s, SIGNALS.KILL);
       case "finish":
         return this.finish(s, effect.exit);
       case "check":
@@ -708,6 +758,61 @@ class Scanner {
       case "log":
         return this.log.write(effect.level, `${escapeBytes(s.name)}: ${effect.text}`);
     }
+  }
+
+  /** Asks it to end; a logger that is needed no more comes to the end of what it reads. */
+  private stop(s: Service, signal: number | null): void {
+    this.log.write("debug", `${escapeBytes(s.name)}: stopping`);
+    if (s.life.leaving && this.endInput(s)) return;
+    const [first, cont] = stopSignals(signal);
+    const after = s.life.leaving ? "x" : s.life.wanted === "down" ? "d" : undefined;
+    this.customized(
+      s,
+      CONTROL[first],
+      () => this.signal(s, first),
+      () => {
+        this.signal(s, cont);
+        this.customized(s, after, () => {});
+      },
+    );
+  }
+
+  /** True when it was held open: then its end is waited for before it is told to stop. */
+  private endInput(s: Service): boolean {
+    if (s.input === null) return false;
+    libc.close(s.input);
+    s.input = null;
+    const { process } = s.life;
+    const late = () => {
+      if (this.services.get(s.name) !== s || s.life.process !== process) return;
+      for (const signal of stopSignals(null)) this.signal(s, signal);
+    };
+    if (process && !this.shutdown) setTimeout(this.guarded(late), config.LOGGER_GRACE);
+    return process !== null;
+  }
+
+  /**
+   * A service directory may have a program in place of a signal (runit's control/): only if that
+   * fails is the signal sent. What follows comes after either.
+   */
+  private customized(
+    s: Service,
+    letter: string | undefined,
+    act: () => void,
+    then = () => {},
+  ): void {
+    const file = `control/${letter}`;
+    const { process } = s.life;
+    const isCustom = letter !== undefined && loggedBy(s.name) === null;
+    if (!isCustom || !this.source.hasProgram(s.name, file)) {
+      act();
+      return then();
+    }
+    this.runProgram(s, file, [], config.CONTROL_LIMIT, (exit) => {
+      if (s.life.process !== process) return;
+      if (!("code" in exit) || exit.code !== 0) act();
+      then();
+    });
   }
 
   private mark(s: Service, content: string | null): void {
@@ -776,6 +881,7 @@ class Scanner {
       exit: life.exit,
       next: life.state === "backoff" && life.due !== null ? Date.now() + life.due - now() : null,
       reason: life.reason,
+      logger: this.services.has(loggerOf(s.name)),
     };
     // The pid first: who waits for a status reads the pid afterwards.
     const pid = life.process?.pid ?? null;
@@ -916,10 +1022,13 @@ class Scanner {
 
   private start(s: Service): void {
     const target = this.source.inspect(s.name);
-    if ("reason" in target) {
-      return this.apply(s, { type: "unspawned", reason: target.reason, passing: false });
-    }
+    if ("reason" in target) return this.cannotStart(s, target.reason, false);
     for (const problem of target.problems) this.onceOf(s, problem);
+    if (this.prepares(s)) return;
+    const streams = this.openStreams(s);
+    if (typeof streams === "number") {
+      return this.cannotStart(s, `its pipe: ${libc.strerror(streams)}`, true);
+    }
     const readiness = this.openReadiness(s, target.settings, "new");
     // Without a way to say that it is ready, it is as one that says nothing.
     const settings = s.deafen ? target.settings : { ...target.settings, notificationFd: null };
@@ -929,31 +1038,73 @@ class Scanner {
     const pid = libc.spawn({
       ...target,
       env: this.environment,
-      fds: [...this.standardInput(), ...readiness],
+      fds: [...streams, ...readiness],
       limits: this.limits,
       umask: this.umask,
     });
     for (const [fd] of readiness) libc.close(fd);
+    this.closeStreams(streams);
     if (pid < 0) {
       s.deafen?.();
-      const reason = explainSpawn(target, pid);
-      return this.apply(s, { type: "unspawned", reason, passing: isPassing(pid) });
+      return this.cannotStart(s, explainSpawn(target, pid), isPassing(pid));
     }
     this.byPid.set(pid, s);
+    s.piped = streams.some(([, to]) => to === 1);
     const started = proc.startTime(pid, before, libc.bootTime());
     this.apply(s, { type: "spawned", process: { pid, started }, chained, settings });
   }
 
-  private standardInput(): [from: number, to: number][] {
-    return this.stdin < 0 ? [] : [[this.stdin, 0]];
+  private cannotStart(s: Service, reason: string, passing: boolean): void {
+    // A finish script is told so, as runit does: once for each reason.
+    if (reason !== s.life.reason && this.source.settings(s.name).finish) {
+      this.runProgram(s, "finish", ["111", "0"], config.FINISH_LIMIT, () => {});
+    }
+    this.apply(s, { type: "unspawned", reason, passing });
+  }
+
+  /** Runs its control/u before it is started: true when the start comes after that. */
+  private prepares(s: Service): boolean {
+    const prepared = s.prepared;
+    s.prepared = false;
+    if (prepared || loggedBy(s.name) !== null || !this.source.hasProgram(s.name, "control/u"))
+      return false;
+    this.runProgram(s, "control/u", [], config.CONTROL_LIMIT, () => {
+      s.prepared = true;
+      this.startable.add(s);
+      this.startSome();
+    });
+    return true;
+  }
+
+  /**
+   * What a service reads and writes. To its logger it writes by a descriptor that could be read
+   * as well: so the pipe has a reader even when logger and sysmgr were killed at once. Every
+   * program gets one of its own: whether it blocks is nobody else's business.
+   */
+  private openStreams(s: Service): Stream[] | number {
+    const streams: Stream[] = [];
+    const add = (pipe: number, flags: number, to: number) => {
+      const fd = libc.openat(libc.AT_FDCWD, `/proc/self/fd/${pipe}`, flags);
+      if (fd >= 0) streams.push([fd, to]);
+      return fd;
+    };
+    const logger = this.loggerOf(s.name);
+    const output = logger?.missing === null ? logger.input : null;
+    if (loggedBy(s.name) !== null) this.holdInput(s);
+    const read = s.input === null ? 0 : add(s.input, libc.O.RDONLY, 0);
+    const written = output === null ? 0 : add(output, libc.O.RDWR, 1);
+    if (s.input === null && this.stdin >= 0) streams.push([this.stdin, 0]);
+    if (Math.min(read, written) >= 0) return streams;
+    this.closeStreams(streams);
+    return Math.min(read, written);
+  }
+
+  private closeStreams(streams: readonly Stream[]): void {
+    for (const [fd] of streams) if (fd !== this.stdin) libc.close(fd);
   }
 
   /** Listens for a service's word that it is ready. Returns what the child is to get for that. */
-  private openReadiness(
-    s: Service,
-    settings: Settings,
-    life: "new" | "old",
-  ): [from: number, to: number][] {
+  private openReadiness(s: Service, settings: Settings, life: "new" | "old"): Stream[] {
     s.deafen?.();
     if (settings.notificationFd === null || settings.check) return [];
     const pipe = this.rundir.openReadiness(s.name, life);
@@ -1014,6 +1165,8 @@ class Scanner {
     const target = this.source.inspectProgram(s.name, file);
     this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
     const before = libc.bootTime();
+    const streams = this.openStreams(s);
+    const fds = typeof streams === "number" ? [] : streams;
     const pid =
       "reason" in target
         ? -1
@@ -1021,10 +1174,11 @@ class Scanner {
             ...target,
             argv: [...target.argv, ...args],
             env: this.environment,
-            fds: this.standardInput(),
+            fds,
             limits: this.limits,
             umask: this.umask,
           });
+    this.closeStreams(fds);
     if ("reason" in target || pid < 0) {
       const reason = "reason" in target ? target.reason : `${file}: ${libc.strerror(pid)}`;
       this.log.write("error", `${escapeBytes(s.name)}: cannot run ${escapeBytes(reason)}`);
@@ -1062,6 +1216,8 @@ class Scanner {
     this.forgetWaiter(s);
     s.deafen?.();
     s.adopted = false;
+    const logger = this.loggerOf(s.name);
+    if (logger && logger.missing !== null) this.miss(logger);
     // A shutdown starts nothing any more, though it may not have come to this one yet.
     if (this.shutdown) this.become(s, { ...s.life, leaving: true });
     // Its last deed may have been to write its own stop marker.
@@ -1118,7 +1274,15 @@ class Scanner {
   /** What stands for a status that could not be written. */
   private untold(): Status {
     const { boot, pidns } = this;
-    const rest = { since: Date.now(), runs: 0, short: 0, exit: null, next: null, reason: null };
+    const rest = {
+      since: Date.now(),
+      runs: 0,
+      short: 0,
+      exit: null,
+      next: null,
+      reason: null,
+      logger: false,
+    };
     return { state: "starting", wanted: "up", process: null, finish: null, boot, pidns, ...rest };
   }
 
@@ -1140,6 +1304,9 @@ class Scanner {
     s.saved = true;
     this.rundir.makeService(name);
     this.watchService(s);
+    this.holdInput(s);
+    const owner = this.services.get(loggedBy(name) ?? "");
+    if (owner) owner.piped = owner.life.process !== null;
     if (s.life.due !== null) this.setTimer(s, s.life.due);
     // Its process ended while nobody was there to write that down.
     const told = s.life.state === status.state && s.life.wanted === status.wanted;
@@ -1284,8 +1451,17 @@ class Scanner {
     if (unsaved) return this.refuseUpgrade("RUNDIR cannot be written");
     this.log.write("info", `becoming ${path}`);
     const { lock, limits, umask } = this;
+    // Without us a pipe that nobody else has open would lose what is in it.
+    this.keepInputs(true);
     const code = becomeSuccessor(path, { lock, nofile: limits.soft, umask });
+    this.keepInputs(false);
     this.refuseUpgrade(`${path}: ${libc.strerror(code)}`);
+  }
+
+  private keepInputs(kept: boolean): void {
+    for (const { input } of this.services.values()) {
+      if (input !== null) libc.setCloseOnExec(input, !kept);
+    }
   }
 
   private refuseUpgrade(why: string): void {
@@ -1311,6 +1487,7 @@ class Scanner {
     };
     this.at(config.SHUTDOWN_TERM, () => this.leaveAll());
     this.at(config.SHUTDOWN_KILL, () => this.killAll());
+    this.at(config.SHUTDOWN_LOGGERS, () => this.killLoggers());
     this.at(config.SHUTDOWN_END, () => this.end());
     for (let ms = 1_000; ms < config.SHUTDOWN_END; ms += 1_000)
       this.at(ms, () => this.reportWaiting());
@@ -1332,15 +1509,18 @@ class Scanner {
     this.log.write("info", `${why} again: KILL in ${config.SHUTDOWN_HURRY / 1000} s`);
     shutdown.killAt = killAt;
     this.leaveAll();
-    this.at(killAt - shutdown.began, () => this.killAll());
+    const ms = killAt - shutdown.began;
+    this.at(ms, () => this.killAll());
+    this.at(ms + config.SHUTDOWN_LOGGERS - config.SHUTDOWN_KILL, () => this.killLoggers());
   }
 
-  /** Who depends on whom, among those that run; edges within a cycle do not count. */
+  /** Who depends on whom, on its logger first of all, among those that run; edges within a cycle do not count. */
   private dependents(): Map<Service, Set<Service>> {
     const running = [...this.byPid.values()];
     const needs = new Map(
       running.map((s) => {
         const names = this.rundir.depends(s.name);
+        if (s.piped) names.push(loggerOf(s.name));
         return [s, names.map((n) => this.services.get(n)).filter((d) => d?.life.process)] as const;
       }),
     );
@@ -1394,22 +1574,35 @@ class Scanner {
     this.log.write("info", `waiting for ${left.slice(0, 5).join(", ")}${more} (${seconds} s left)`);
   }
 
-  /** KILL to all that is left, and to what is left in their sessions. */
+  /** KILL to all that is left, and to what is left in their sessions; loggers may read what is left. */
   private killAll(): void {
     for (const s of this.services.values()) {
+      if (loggedBy(s.name) !== null) continue;
       this.signal(s, SIGNALS.KILL);
       if (s.finish) signalExactly(s.finish, SIGNALS.KILL);
     }
     for (const process of this.leftovers()) signalExactly(process, SIGNALS.KILL);
   }
 
-  /** With all services gone, what they left behind goes too; then so do we. */
+  private killLoggers(): void {
+    for (const s of this.services.values()) this.signal(s, SIGNALS.KILL);
+  }
+
+  /**
+   * With all services gone, what they left behind goes too, then the loggers, which read on until
+   * nobody can write to them any more; then so do we.
+   */
   private sweep(): void {
     const { shutdown } = this;
-    if (!shutdown || this.services.size > 0) return;
-    const left = this.leftovers();
+    const left = [...this.services.keys()].every((name) => loggedBy(name) !== null)
+      ? this.leftovers()
+      : null;
+    if (!shutdown || !left) return;
     const [first] = left;
-    if (!first) return this.end();
+    if (!first) {
+      if (this.services.size === 0) this.end();
+      return;
+    }
     for (const process of left) {
       if (shutdown.swept.has(process.pid)) continue;
       shutdown.swept.add(process.pid);
@@ -1428,7 +1621,12 @@ class Scanner {
    * with their sessions; as PID 1, everybody.
    */
   private leftovers(): ProcessId[] {
-    const all = proc.allStats().filter((p) => p.state !== "Z" && !p.kernel);
+    const loggers = new Set(
+      [...this.byPid].filter(([, s]) => loggedBy(s.name)).map(([pid]) => pid),
+    );
+    const all = proc
+      .allStats()
+      .filter((p) => p.state !== "Z" && !p.kernel && !loggers.has(p.session));
     const own = process.pid;
     if (own === 1) return all.filter((p) => p.pid !== own);
     const sessions = new Set(this.shutdown?.sessions);
@@ -1450,6 +1648,23 @@ class Scanner {
 }
 
 const NEWLINE = 10;
+
+/** Our descriptor for one of a program's own. */
+type Stream = [from: number, to: number];
+
+/** runit's letters for signals: what stands for each in control/. */
+const CONTROL: Readonly<Record<number, string>> = {
+  [SIGNALS.TERM]: "t",
+  [SIGNALS.STOP]: "p",
+  [SIGNALS.CONT]: "c",
+  [SIGNALS.HUP]: "h",
+  [SIGNALS.ALRM]: "a",
+  [SIGNALS.INT]: "i",
+  [SIGNALS.QUIT]: "q",
+  [SIGNALS.USR1]: "1",
+  [SIGNALS.USR2]: "2",
+  [SIGNALS.KILL]: "k",
+};
 
 /** Room in the environment for the name of a service or its logger. */
 const NAME_ROOM = 1_024;

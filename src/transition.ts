@@ -112,6 +112,8 @@ export type Effect =
   | { readonly type: "signal"; readonly signal: number }
   /** The stop signal of this service, or this one in its place. */
   | { readonly type: "stop"; readonly signal: number | null }
+  /** KILL, whatever the service would have instead. */
+  | { readonly type: "kill" }
   /** Run its finish script: answered by `finished`. */
   | { readonly type: "finish"; readonly exit: Exit }
   /** Run its check: answered by `checked`. */
@@ -341,7 +343,7 @@ function onTimer(life: Life, waiting: boolean, now: number): [Life, Effect[]] {
   if (life.state === "backoff") return start(rung);
   if (life.state === "stopping" && life.process) {
     const text = `still runs after ${formatAge(life.settings.stopTimeout ?? 0)}; KILL`;
-    return [rung, [log("info", text), { type: "signal", signal: SIGNALS.KILL }]];
+    return [rung, [log("info", text), { type: "kill" }]];
   }
   if (!isStarting(life)) return [rung, []];
   if (life.settings.check) return [rung, [{ type: "check" }]];
@@ -381,6 +383,6 @@ function log(level: Level, text: string): Effect {
 }
 
 /** TERM, or what the service is to be stopped with; CONT lets a stopped process take it. */
-export function stopSignals(signal: number | null): number[] {
+export function stopSignals(signal: number | null): [stop: number, cont: number] {
   return [signal ?? SIGNALS.TERM, SIGNALS.CONT];
 }

@@ -21,6 +21,7 @@ const up: Status = {
   exit: null,
   next: null,
   reason: null,
+  logger: false,
 };
 const down: Status = { ...up, state: "down", wanted: "down", process: null };
 const backoff: Status = { ...down, state: "backoff", wanted: "up", runs: 4, exit: { code: 1 } };
@@ -129,6 +130,7 @@ describe("as JSON", () => {
       exit_unknown: false,
       next: null,
       reason: null,
+      logger: null,
       waiting: ["db"],
     });
   });

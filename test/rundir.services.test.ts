@@ -39,6 +39,7 @@ const status: Status = {
   exit: null,
   next: null,
   reason: null,
+  logger: false,
 };
 
 beforeEach(() => {

@@ -28,6 +28,7 @@ const plain: Status = {
   exit: null,
   next: null,
   reason: null,
+  logger: false,
 };
 
 function randomStatus(random: Random): Status {
@@ -51,6 +52,7 @@ function randomStatus(random: Random): Status {
     exit: maybe(random.pick(exits)),
     next: maybe(random.below(2 ** 43)),
     reason: maybe(random.bytes(random.below(60))),
+    logger: random.chance(0.5),
   };
 }
 

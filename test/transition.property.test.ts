@@ -126,7 +126,7 @@ test("no history breaks a rule, and every state and effect is reached", () => {
     }
   }
   expect([...tally.states.keys()].sort()).toEqual([...STATES].sort());
-  const effects = ["spawn", "signal", "stop", "stop with a signal", "finish", "check"];
+  const effects = ["spawn", "signal", "stop", "stop with a signal", "kill", "finish", "check"];
   const marks = ["mark ", "mark gone", "mark once"];
   const logs = ["log debug", "log error", "log info"];
   expect([...tally.effects.keys()].sort()).toEqual([...effects, ...marks, ...logs].sort());

@@ -168,9 +168,8 @@ const table: Record<string, Record<string, string>> = {
 
 function word(effect: Effect): string[] {
   if (effect.type === "log") return [];
-  if (effect.type === "spawn") return ["spawn"];
   if (effect.type === "mark") return [`mark ${effect.content?.trim() ?? "gone"}`.trim()];
-  if (effect.type === "finish" || effect.type === "check") return [effect.type];
+  if (effect.type !== "signal" && effect.type !== "stop") return [effect.type];
   return [effect.signal === null ? effect.type : `${effect.type} ${effect.signal}`];
 }
 

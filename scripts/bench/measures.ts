@@ -1,10 +1,11 @@
 // What is measured, and how: the rows of the table, and the code that takes their samples.
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { cpuTime } from "../../src/libc.ts";
 import { type Life, Skip } from "./life.ts";
 import { now } from "./observe.ts";
 import type { Argv, Group } from "./peer.ts";
-import { cpuOf, machineTime, memoryOf } from "./proc.ts";
+import { machineTime, memoryOf } from "./proc.ts";
 
 /** A row of the table; one group may fill several. Less is better in all of them. */
 export interface Row {
@@ -108,7 +109,7 @@ export const ROWS: readonly Row[] = [
     group: "idle",
     title: "CPU per idle minute",
     unit: "ms",
-    how: "time on CPU (schedstat, all threads) of the same processes, scaled to a minute",
+    how: "time on CPU (their clocks, all threads) of the same processes, scaled to a minute",
     goal: { n: 1000, most: 3 },
   },
   {
@@ -167,7 +168,7 @@ async function idle(life: Life, effort: Effort): Promise<Samples> {
   };
 }
 
-const cpu = (life: Life): number => life.supervisors().reduce((sum, pid) => sum + cpuOf(pid), 0);
+const cpu = (life: Life): number => life.supervisors().reduce((sum, pid) => sum + cpuTime(pid), 0);
 
 async function memory(life: Life): Promise<Samples> {
   const pids = life.supervisors();

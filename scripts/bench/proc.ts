@@ -62,17 +62,6 @@ function kilobytes(rollup: string, key: string): number {
   return Number(found);
 }
 
-/** CPU time in ms of all threads of a process: schedstat is exact, stat counts 10 ms ticks. */
-export function cpuOf(pid: number): number {
-  let total = 0;
-  for (const thread of threads(pid)) {
-    const onCpu = read(pid, `task/${thread}/schedstat`).split(" ")[0];
-    if (onCpu === undefined || onCpu === "") throw new Error("no schedstat");
-    total += Number(onCpu) / 1e6;
-  }
-  return total;
-}
-
 /** What all processors did since boot, in ticks. */
 export function machineTime(): { busy: number; total: number } {
   const ticks = readFileSync("/proc/stat", "latin1").split("\n", 1)[0]?.match(/\d+/g) ?? [];
@@ -80,14 +69,6 @@ export function machineTime(): { busy: number; total: number } {
     ticks.map(Number);
   const busy = user + nice + system + irq + softirq + steal;
   return { busy, total: busy + idle + iowait };
-}
-
-function threads(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
-  }
 }
 
 function read(pid: number, file: string): string {

@@ -1,4 +1,5 @@
 /** One service of a sandbox, as a test sees it: its script, what it did, what sysmgr says of it. */
+import { dirname } from "../../src/bytes.ts";
 import {
   append,
   exists,
@@ -67,13 +68,34 @@ ${body}
     programs: Readonly<Record<string, string>> = {},
     files: Readonly<Record<string, string>> = {},
   ): this {
-    const staged = `${this.places.sysdir}/.staged`;
-    makeDirectory(staged);
-    place(`${staged}/run`, this.script(body), 0o755);
     const helper = (script: string) => this.script(script).replace(/^trace start .*\n/m, "");
-    for (const [file, script] of Object.entries(programs))
-      place(`${staged}/${file}`, helper(script), 0o755);
-    for (const [file, text] of Object.entries(files)) place(`${staged}/${file}`, text, 0o644);
+    return this.installFiles([
+      ["run", this.script(body), 0o755],
+      ...Object.entries(programs).map(([file, s]) => [file, helper(s), 0o755] as const),
+      ...Object.entries(files).map(([file, text]) => [file, text, 0o644] as const),
+    ]);
+  }
+
+  /** The same with a logger, which is a service of its own. */
+  installLogged(
+    body: string,
+    logger: Service,
+    logBody: string,
+    programs: Readonly<Record<string, string>> = {},
+  ): this {
+    return this.installFiles([
+      ["run", this.script(body), 0o755],
+      ["log/run", logger.script(logBody), 0o755],
+      ...Object.entries(programs).map(([file, s]) => [file, this.script(s), 0o755] as const),
+    ]);
+  }
+
+  private installFiles(files: (readonly [path: string, text: string, mode: number])[]): this {
+    const staged = `${this.places.sysdir}/.staged`;
+    for (const [path, text, mode] of files) {
+      makeDirectory(dirname(`${staged}/${path}`));
+      place(`${staged}/${path}`, text, mode);
+    }
     rename(staged, this.entry);
     return this;
   }

@@ -1,0 +1,126 @@
+/** The operations that svctl has from sv, and those on sysmgr itself. */
+import { expect } from "bun:test";
+import { touch } from "../lib/files.ts";
+import { lives } from "../lib/processes.ts";
+import { patientScenario } from "../lib/scenario.ts";
+import { STAY, trapping } from "../lib/service.ts";
+
+const STUBBORN =
+  "trap 'trace term' TERM\ntrace ready\nwhile :; do sleep 3600 & wait $!; kill $!; done";
+
+patientScenario("try-restart restarts what runs, and leaves alone what does not", async (box) => {
+  const [web, idle] = [box.service("web"), box.service("idle")];
+  await box.start();
+  const pid = await web.running();
+  await box.run(["svctl", "stop", "idle"]);
+  const runs = idle.status.runs;
+  const outcome = await box.run(["svctl", "try-restart", "web", "idle"]);
+  expect(outcome).toEqual({ code: 0, out: expect.stringMatching(/^web: UP, [^\n]*\n$/), err: "" });
+  expect(web.pid).not.toBe(pid);
+  expect([idle.status.runs, idle.status.state]).toEqual([runs, "down"]);
+});
+
+patientScenario("force-stop and force-restart go on with KILL", async (box) => {
+  const web = box.service("web", STUBBORN);
+  await box.start();
+  await web.traced("ready");
+  const first = await web.running();
+  expect((await box.run(["svctl", "-t", "1", "force-restart", "web"])).code).toBe(0);
+  expect(lives(first)).toBeFalse();
+  const second = await web.runningAfter(first);
+  await web.traced("ready", 2);
+  expect((await box.run(["svctl", "-t", "1", "force-stop", "web"])).code).toBe(0);
+  expect([lives(second), web.status.exit, web.count("term")]).toEqual([false, "signal KILL", 2]);
+});
+
+for (const word of ["exit", "x", "shutdown"]) {
+  patientScenario(`${word} stops a service and then its logger`, async (box) => {
+    const [web, log] = [box.declare("web"), box.declare("web/log")];
+    web.installLogged(STAY, log, "exec cat >/dev/null");
+    await box.start();
+    const pids = [await web.running(), await log.running()];
+    const { code, out } = await box.run(["svctl", word, "web"]);
+    expect([code, pids.map(lives)]).toEqual([0, [false, false]]);
+    expect(out).toMatch(/^web: DOWN, [^\n]*\nweb\/log: DOWN, [^\n]*\n$/);
+    expect((await box.run(["svctl", "start", "web", "web/log"])).code).toBe(0);
+  });
+}
+
+patientScenario("check waits until it is as it is wanted", async (box) => {
+  const web = box.declare("web");
+  const gate = `${box.dir}/gate`;
+  web.installDirectory(STAY, { check: `test -e ${gate}` });
+  await box.start();
+  const pid = await web.running();
+  expect(await box.run(["svctl", "-t", "1", "check", "web"])).toEqual({
+    code: 1,
+    out: "",
+    err: `svctl: web: not as it is wanted after 1 s (pid ${pid} is not ready)\n`,
+  });
+  touch(gate);
+  expect((await box.run(["svctl", "check", "web"])).out).toMatch(/^web: UP/);
+  await box.run(["svctl", "stop", "web"]);
+  expect((await box.run(["svctl", "check", "web"])).out).toMatch(/^web: DOWN/);
+});
+
+patientScenario("start and restart wait for who says when it is ready", async (box) => {
+  const web = box.declare("web");
+  const gate = `${box.dir}/gate`;
+  web.installDirectory(
+    `while [ ! -e ${gate} ]; do sleep 0.02; done\ntrace ready\necho >&7\n${STAY}`,
+    {},
+    { "notification-fd": "7\n", down: "" },
+  );
+  await box.start();
+  await web.is("down");
+  const early = await box.run(["svctl", "-t", "1", "start", "web"]);
+  const pid = await web.running();
+  expect(early.err).toBe(`svctl: web: not up after 1 s (pid ${pid} is not ready)\n`);
+  touch(gate);
+  expect((await box.run(["svctl", "restart", "web"])).code).toBe(0);
+  expect([web.status.state, web.lines.at(-1)]).toEqual(["up", "ready"]);
+});
+
+patientScenario("letters are short for sv's commands", async (box) => {
+  const signals = { h: "HUP", a: "ALRM", i: "INT", q: "QUIT", t: "TERM", 1: "USR1", 2: "USR2" };
+  const web = box.service("web", trapping(...Object.values(signals)));
+  await box.start();
+  await web.traced("ready");
+  for (const [letter, signal] of Object.entries(signals)) {
+    expect((await box.run(["svctl", letter, "web"])).code).toBe(0);
+    await web.traced(signal);
+  }
+  const pid = await web.running();
+  expect((await box.run(["svctl", "k", "web"])).code).toBe(0);
+  await web.runningAfter(pid);
+  for (const [letter, wanted] of [
+    ["o", "once"],
+    ["u", "up"],
+    ["d", "down"],
+  ] as const) {
+    const { code } = await box.run(["svctl", "-n", letter, "web"]);
+    await web.answered({ o: "once", u: "up", d: "down" }[letter]);
+    expect([code, web.status.wanted]).toEqual([0, wanted]);
+  }
+});
+
+patientScenario("shutdown ends sysmgr, with the exit code that was asked for", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  expect(await box.run(["svctl", "shutdown", "3"])).toEqual({ code: 0, out: "", err: "" });
+  expect([await sysmgr.exited(), lives(pid)]).toEqual([3, false]);
+  const again = await box.start();
+  await web.runningAfter(pid);
+  expect((await box.run(["svctl", "shutdown"])).code).toBe(0);
+  expect(await again.exited()).toBe(0);
+});
+
+patientScenario("an exit code is a byte", async (box) => {
+  await box.start();
+  expect(await box.run(["svctl", "shutdown", "256"])).toEqual({
+    code: 2,
+    out: "",
+    err: "svctl: not an exit code: 256 (svctl -h for help)\n",
+  });
+});
