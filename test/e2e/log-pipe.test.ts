@@ -173,7 +173,7 @@ patientScenario(
     // And back again.
     rename(`${box.dir}/aside`, web.entry);
     await until(() => log.starts.length === 2 && web.starts.length === 2, "both run again");
-  sysmgr.rebase();
+    sysmgr.rebase();
   },
 );
 

@@ -42,6 +42,7 @@ function told(service: Service): Json {
     exit_unknown: false,
     next: number("next"),
     reason: status.reason ?? null,
+    logger: status.logger === "yes" ? `${service.name}/log` : null,
     waiting: [],
   };
 }
