@@ -1514,7 +1514,10 @@ class Scanner {
     this.at(ms + config.SHUTDOWN_LOGGERS - config.SHUTDOWN_KILL, () => this.killLoggers());
   }
 
-  /** Who depends on whom, on its logger first of all, among those that run; edges within a cycle do not count. */
+  /**
+   * Who depends on whom, among those that run: on its logger, and on what it asked for. Edges
+   * within a cycle do not count.
+   */
   private dependents(): Map<Service, Set<Service>> {
     const running = [...this.byPid.values()];
     const needs = new Map(
