@@ -11,6 +11,8 @@ export type OptionSpec = {
   readonly alias?: Readonly<Record<string, string>>;
   /** Options end at the first operand: for programs that take a command line. */
   readonly stopEarly?: boolean;
+  /** What follows `--` is a command line, and no operands. */
+  readonly command?: boolean;
 };
 
 export type Options = {
@@ -18,6 +20,8 @@ export type Options = {
   /** The last value given; undefined when the option was not. */
   value(name: string): string | undefined;
   readonly operands: string[];
+  /** What followed `--`, where that is a command line. */
+  readonly command: readonly string[];
 };
 
 /** Wrong usage: main.ts says so in one line and exits 2. */
@@ -35,7 +39,9 @@ export class Failure extends Error {
 
 /** Throws UsageError for an option that is unknown, or lacks its value, or has one too many. */
 export function parseOptions(args: readonly string[], spec: OptionSpec): Options {
-  const parsed = minimist(normalised(args, spec), {
+  const end = spec.command ? args.indexOf("--") : -1;
+  const command = end < 0 ? [] : args.slice(end + 1);
+  const parsed = minimist(normalised(end < 0 ? args : args.slice(0, end), spec), {
     boolean: [...(spec.boolean ?? [])],
     string: ["_", ...(spec.string ?? [])],
     alias: { ...spec.alias },
@@ -44,6 +50,7 @@ export function parseOptions(args: readonly string[], spec: OptionSpec): Options
     has: (name) => parsed[name] === true,
     value: (name) => [parsed[name]].flat().pop() as string | undefined,
     operands: parsed._,
+    command,
   };
 }
 

@@ -6,6 +6,7 @@ import { NOFILE } from "../config.ts";
 import { absolutePath, commandLine, environment, getenv, parseCount } from "./bytes.ts";
 import * as libc from "./libc.ts";
 import * as proc from "./proc.ts";
+import type { ProcessId } from "./status.ts";
 
 /**
  * In alphabetical order. No timer for an idle collector (10 wake-ups a second); no helper threads
@@ -31,6 +32,8 @@ export type Handover = {
   /** What services get, which cannot be found out a second time. */
   readonly nofile: number;
   readonly umask: number;
+  /** The main program, if it runs. */
+  readonly command: ProcessId | null;
 };
 
 /** All that the scanner has a handler for, and whose default would end or stop it. */
@@ -47,8 +50,10 @@ export function cleanEnvironment(): string[] {
 /** What our predecessor left to us, if it replaced itself by us. */
 export function readHandover(): Handover | null {
   const variable = environment().find((v) => v.startsWith(HANDOVER));
-  const [lock, nofile, umask] = (variable ?? "").slice(HANDOVER.length).split(":").map(parseCount);
-  return lock == null || nofile == null || umask == null ? null : { lock, nofile, umask };
+  const numbers = (variable ?? "").slice(HANDOVER.length).split(":").map(parseCount);
+  const [lock, nofile, umask, pid, started] = numbers;
+  if (lock == null || nofile == null || umask == null) return null;
+  return { lock, nofile, umask, command: pid && started ? { pid, started } : null };
 }
 
 /** Executes ourselves again, once, unless the runtime was started with exactly these settings. */
@@ -72,7 +77,9 @@ export function holdSignals(): void {
 export function becomeSuccessor(path: string, handover: Handover | null): number {
   const env = [...cleanEnvironment(), ...RUNTIME];
   if (handover) {
-    env.push(`${HANDOVER}${handover.lock}:${handover.nofile}:${handover.umask}`);
+    const { lock, nofile, umask, command } = handover;
+    const main = command ? [command.pid, command.started] : [];
+    env.push(`${HANDOVER}${[lock, nofile, umask, ...main].join(":")}`);
     libc.setCloseOnExec(handover.lock, false);
   }
   holdSignals();
@@ -85,10 +92,15 @@ export function becomeSuccessor(path: string, handover: Handover | null): number
 /** Where the binary is that we were started from, as it was called; links are not resolved. */
 export function ownPath(): string | null {
   const [called = ""] = commandLine();
-  if (called.includes("/")) return absolutePath(called);
-  const directories = (getenv("PATH") ?? "").split(":").map((d) => `${d || "."}/${called}`);
-  const found = directories.find((path) => libc.executableAt(libc.AT_FDCWD, path) === 0);
-  return found === undefined ? null : absolutePath(found);
+  const found = findProgram(called);
+  return found === null ? null : absolutePath(found);
+}
+
+/** The path of a program, as execvp(3) looks for it; null: it is not on PATH. */
+export function findProgram(name: string): string | null {
+  if (name.includes("/")) return name;
+  const directories = (getenv("PATH") ?? "").split(":").map((d) => `${d || "."}/${name}`);
+  return directories.find((path) => libc.executableAt(libc.AT_FDCWD, path) === 0) ?? null;
 }
 
 /**

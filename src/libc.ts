@@ -30,6 +30,7 @@ const signatures = {
   flock: { args: [int, int], returns: int },
   fsync: { args: [int], returns: int },
   getrlimit: { args: [int, "ptr"], returns: int },
+  getpgid: { args: [int], returns: int },
   getsid: { args: [int], returns: int },
   inotify_add_watch: { args: [int, "ptr", "u32"], returns: int },
   inotify_init1: { args: [int], returns: int },
@@ -66,8 +67,11 @@ const signatures = {
   socket: { args: [int, int, int], returns: int },
   readlinkat: { args: [int, "ptr", "ptr", "u64"], returns: int },
   strerror: { args: [int], returns: "cstring" },
+  tcgetpgrp: { args: [int], returns: int },
+  tcsetpgrp: { args: [int, int], returns: int },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: int },
   unlinkat: { args: [int, "ptr", int], returns: int },
+  waitid: { args: [int, int, "ptr", int], returns: int },
   waitpid: { args: [int, "ptr", int], returns: int },
   write: { args: [int, "ptr", "u64"], returns: int },
 } as const;
@@ -183,6 +187,7 @@ const FD_CLOEXEC = 1;
 const WNOHANG = 1;
 const PR_SET_NAME = 15;
 const PR_SET_CHILD_SUBREAPER = 36;
+const SPAWN_SETPGROUP = 0x02;
 const SPAWN_SETSIGDEF = 0x04;
 const SPAWN_SETSIGMASK = 0x08;
 const SPAWN_SETSID = 0x80;
@@ -510,6 +515,24 @@ export function isTerminal(fd: number): boolean {
   return c.isatty(fd) === 1;
 }
 
+/** Our own process group. */
+export function processGroup(): number {
+  return c.getpgid(0);
+}
+
+/** The process group in the foreground of a terminal that is ours; minus the errno if it is not. */
+export function foreground(fd: number): number {
+  return result(c.tcgetpgrp(fd));
+}
+
+/** Puts a process group there, even from the background. */
+export function setForeground(fd: number, group: number): number {
+  blockSignals([SIGNALS.TTOU]);
+  const code = result(c.tcsetpgrp(fd, group));
+  unblockSignals();
+  return code;
+}
+
 export function setCloseOnExec(fd: number, on: boolean): number {
   return result(c.fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
@@ -649,6 +672,19 @@ export function reap(): { pid: number; status: WaitStatus } | null {
   return pid <= 0 ? null : { pid, status: waitStatus() };
 }
 
+const P_PID = 1;
+const WNOHANG_WSTOPPED = 1 | 2;
+const CLD_STOPPED = 5;
+const siginfo = new Int32Array(new ArrayBuffer(128));
+
+/** The signal that has stopped a child since this was last asked; 0: none has. */
+export function stoppedBy(pid: number): number {
+  siginfo.fill(0);
+  c.waitid(P_PID, pid, siginfo, WNOHANG_WSTOPPED);
+  // si_code, and si_status of siginfo_t for SIGCHLD.
+  return siginfo[2] === CLD_STOPPED ? (siginfo[6] ?? 0) : 0;
+}
+
 /** Waits for the end of a child. */
 export function waitFor(pid: number): WaitStatus | number {
   for (;;) {
@@ -765,8 +801,8 @@ export type SpawnRequest = {
   /** The limits on open descriptors and the umask that the child gets, not necessarily ours. */
   readonly limits: Limits;
   readonly umask: number;
-  /** It stays in our session, and dies with it. */
-  readonly sameSession?: boolean;
+  /** It stays in our session, and dies with it; `group`: in a process group of its own. */
+  readonly sameSession?: boolean | "group";
 };
 
 // The attributes never change but for the session: all signals at default and unblocked.
@@ -812,7 +848,8 @@ export function spawn(request: SpawnRequest): number {
 function spawnOnce(path: string, argv: readonly string[], request: SpawnRequest): number {
   const args = new Strings(argv);
   const attr = attributes();
-  const session = request.sameSession ? 0 : SPAWN_SETSID;
+  const group = request.sameSession === "group" ? SPAWN_SETPGROUP : 0;
+  const session = request.sameSession ? group : SPAWN_SETSID;
   c.posix_spawnattr_setflags(attr, SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | session);
   c.posix_spawn_file_actions_init(fileActions);
   if (request.cwd !== undefined) {

@@ -11,6 +11,7 @@ export type ProcStat = {
   /** proc(5): R running, S sleeping, Z zombie, ... */
   readonly state: string;
   readonly ppid: number;
+  readonly group: number;
   readonly session: number;
   /** Start time in clock ticks since boot: with the pid, the identity of a process. */
   readonly started: number;
@@ -20,7 +21,7 @@ export type ProcStat = {
 
 const PF_KTHREAD = 0x200000;
 
-/** Fields 3, 4, 6, 9 and 22 of /proc/PID/stat (proc(5)). */
+/** Fields 3 to 6, 9 and 22 of /proc/PID/stat (proc(5)). */
 export function readStat(pid: number): ProcStat | null {
   const text = read(`/proc/${pid}/stat`);
   if (text === null) return null;
@@ -30,6 +31,7 @@ export function readStat(pid: number): ProcStat | null {
     pid,
     state: fields[0] ?? "?",
     ppid: Number(fields[1]),
+    group: Number(fields[2]),
     session: Number(fields[3]),
     started: Number(fields[19]),
     kernel: (Number(fields[6]) & PF_KTHREAD) !== 0,

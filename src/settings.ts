@@ -16,6 +16,8 @@ export type Settings = {
   readonly check: boolean;
   readonly finish: boolean;
   readonly down: boolean;
+  /** Its end is the end of everything. */
+  readonly essential: boolean;
   /** The group that may control it: a name or a number. */
   readonly controlGroup: string | null;
 };
@@ -30,6 +32,7 @@ export const PLAIN: Settings = {
   check: false,
   finish: false,
   down: false,
+  essential: false,
   controlGroup: null,
 };
 
@@ -61,6 +64,7 @@ export function parseSettings(
     check: runs("check"),
     finish: runs("finish"),
     down: read("down") !== null,
+    essential: read("essential") !== null,
     controlGroup: value("control-group", (text) => (/^[\w.-]+$/.test(text) ? text : null)),
   };
 }

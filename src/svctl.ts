@@ -46,6 +46,7 @@ Control services and wait until it is so.
                  when the time is over, go on with KILL
   check          wait until it is as it is wanted
   status, stat   print one line for each SERVICE, or for all
+  ready          succeed if each SERVICE, or all that are wanted, are up
   pause cont hup alarm int quit term usr1 usr2
                  send that signal (pause: STOP); reload is hup
   u d o x p c h a i q t 1 2 k
@@ -158,7 +159,7 @@ export async function main(args: string[]): Promise<number> {
   // Of a service it is sv's word for exit.
   const exitCode = word === "shutdown" && more.length === 0 ? parseCount(code ?? "0") : null;
   const asksUpgrade = word === "upgrade";
-  const asksStatus = word === "status" || word === "stat";
+  const asksStatus = word === "status" || word === "stat" || word === "ready";
   const isService = exitCode === null && Object.hasOwn(OPERATIONS, word);
   const operation = isService ? OPERATIONS[word] : undefined;
   if (exitCode !== null && exitCode > 255) throw new UsageError(`not an exit code: ${code}`);
@@ -176,12 +177,13 @@ export async function main(args: string[]): Promise<number> {
   if (exitCode !== null) return await shutDown(rundir, exitCode, options, timeout);
   const source = new SysDir(sysdir);
   const known = names.flatMap((name) => find(name, rundir, source) ?? []);
+  const shown = () =>
+    names.length > 0 ? known.flatMap((n) => withLogger(rundir, n)) : showAll(rundir, source);
   const done = operation
     ? await new Control(rundir, source, operation, options, timeout).all(known)
-    : report(
-        names.length > 0 ? known.flatMap((n) => withLogger(rundir, n)) : showAll(rundir, source),
-        options,
-      );
+    : word === "ready"
+      ? await areReady(rundir, shown, options)
+      : report(shown(), options);
   return done && known.length === names.length ? 0 : 1;
 }
 
@@ -266,6 +268,30 @@ function show(rundir: RunDir, name: string): Shown {
   const status = rundir.status(name);
   const waiters = status?.process ? rundir.waiters(name) : [];
   return { name, status, waitingFor: waiters.flatMap((w) => w.services) };
+}
+
+/**
+ * For probes: are all up, as far as they are wanted, or done, if they are to run once? Says which
+ * are not. It waits only if it is told how long.
+ */
+async function areReady(rundir: RunDir, shown: () => Shown[], options: Options): Promise<boolean> {
+  const given = options.value("t");
+  const deadline = performance.now() + (given === undefined ? 0 : parseSeconds(given, "-t"));
+  const alarm = new Alarm();
+  for (;;) {
+    if (given !== undefined) for (const { name } of shown()) alarm.watchService(rundir, name);
+    const waiting = shown().filter((s) => !isReady(s));
+    if (waiting.length === 0) return true;
+    if (await alarm.ring(deadline)) continue;
+    if (!options.has("q")) printLines(waiting);
+    return false;
+  }
+}
+
+function isReady({ status }: Shown): boolean {
+  if (!status || status.wanted === "up") return status?.state === "up";
+  const isDone = status.exit !== null && "code" in status.exit && status.exit.code === 0;
+  return status.wanted === "down" || status.state === "up" || (!status.process && isDone);
 }
 
 /** Prints the status of each; true when all are UP. */

@@ -8,6 +8,7 @@ import {
   cleanEnvironment,
   closeInherited,
   enterRuntimeEnvironment,
+  findProgram,
   holdSignals,
   ownPath,
   readHandover,
@@ -45,7 +46,8 @@ import {
 } from "./transition.ts";
 import { type Watch, Watcher } from "./watch.ts";
 
-export const usage = `usage: sysmgr [-hVqv] [-d SYSDIR] [-r RUNDIR] [--nofile N]
+export const usage = `usage: sysmgr [-hVqv] [-d SYSDIR] [-r RUNDIR] [--nofile N] [--exit-when-idle]
+              [-- COMMAND [ARGUMENT...]]
        sysmgr PROGRAM [ARGUMENT...]
 
 Keep every executable in SYSDIR running, unless RUNDIR/NAME/lock exists.
@@ -53,19 +55,23 @@ Keep every executable in SYSDIR running, unless RUNDIR/NAME/lock exists.
   -d SYSDIR    directory of services (environment SYSDIR; ${config.SYSDIR})
   -r RUNDIR    directory of state (environment RUNDIR; ${config.RUNDIR})
   --nofile N   soft limit on open descriptors for services
+  --exit-when-idle
+               end when every service is down
   -q           print errors only
   -v           print every decision
   -h, --help   print this
   -V           print the version
 
-PROGRAM is svctl, sysmgr-depends or runsyssv: what their links do.
+COMMAND is the main program: when it ends, all is stopped, and sysmgr exits as it did.
+PROGRAM is svctl, sysmgr-depends or another one of those: what their links do.
 `;
 
 export async function main(args: string[]): Promise<number> {
   const options = parseOptions(args, {
-    boolean: ["h", "V", "q", "v"],
+    boolean: ["h", "V", "q", "v", "exit-when-idle"],
     string: ["d", "r", "nofile"],
     alias: { h: "help", V: "version", q: "quiet", v: "verbose", d: "sysdir", r: "rundir" },
+    command: true,
   });
   if (answeredHelp(options, usage)) return 0;
   const [operand] = options.operands;
@@ -83,6 +89,11 @@ export type Invocation = {
   readonly nofile: number | null;
   /** What services find as SYSDIR in their environment. */
   readonly sysdir: string;
+  /** The main program and its arguments: its end is the end of all. */
+  readonly command?: readonly string[];
+  /** Names of services of which the same is true. */
+  readonly essential?: readonly string[];
+  readonly exitWhenIdle?: boolean;
 };
 
 function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
@@ -92,7 +103,16 @@ function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
   if (text !== undefined && (nofile === null || nofile < 3)) {
     throw new UsageError(`--nofile: not a number of descriptors: ${text}`);
   }
-  return { program: "sysmgr", level, nofile };
+  const essential = (getenv(ESSENTIAL) ?? "").split(/[ \t\n]+/);
+  const { command } = options;
+  return {
+    program: "sysmgr",
+    level,
+    nofile,
+    command,
+    essential,
+    exitWhenIdle: options.has("exit-when-idle"),
+  };
 }
 
 /** Supervises until told to stop; resolves to the exit code. Throws Failure when it cannot begin. */
@@ -123,6 +143,7 @@ export async function supervise(
     umask: handover?.umask ?? umask,
     nofile: settings.nofile ?? handover?.nofile ?? null,
     upgraded: handover !== null,
+    running: handover?.command ?? null,
     pipes: handover ? rundir.inheritedPipes() : [],
   }).run();
 }
@@ -200,7 +221,8 @@ const REQUESTS: Record<Command, Event> = {
 /** From the first request to end until we are gone. */
 type Shutdown = {
   readonly began: number;
-  code: number;
+  /** null: that of the main program. */
+  code: number | null;
   /** For each service that still runs, those that depend on it and still run. */
   readonly dependents: Map<Service, Set<Service>>;
   /** When KILL is due. */
@@ -213,6 +235,12 @@ type Shutdown = {
 };
 
 const SHUTDOWN_SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGABRT"] as const;
+
+/** What the main program gets in our place; TERM goes to it in the course of the shutdown. */
+const FORWARDED = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"] as const;
+
+/** The variable that names services whose end is the end of all. */
+const ESSENTIAL = "SYSMGR_ESSENTIAL";
 
 /** Signals that a program gets for its own faults. */
 const FAULTS = [SIGNALS.ILL, SIGNALS.TRAP, SIGNALS.BUS, SIGNALS.FPE, SIGNALS.SEGV] as const;
@@ -231,6 +259,8 @@ class Scanner {
   private readonly boot = proc.bootId();
   private readonly pidns = proc.pidNamespace();
   private readonly umask: number;
+  /** The environment of all that we start; services get their name as well. */
+  private readonly variables: readonly string[];
   private readonly environment: libc.Strings;
   private readonly limits: libc.Limits;
   private readonly stdin: number;
@@ -252,6 +282,11 @@ class Scanner {
   private shutdown: Shutdown | null = null;
   /** The binary on disk is being asked whether it works. */
   private probing = false;
+  /** The main program, and how it ended. */
+  private main: ProcessId | null = null;
+  private mainGroup = 0;
+  private mainExit: Exit | null = null;
+  private idleCheck = false;
 
   constructor(
     private readonly source: Source,
@@ -260,23 +295,25 @@ class Scanner {
     private readonly settings: Invocation & {
       readonly umask: number;
       readonly upgraded: boolean;
+      /** The main program that a predecessor has started. */
+      readonly running: ProcessId | null;
       /** FIFOs that a predecessor left open, until we have opened them. */
       readonly pipes: readonly number[];
     },
   ) {
     this.umask = settings.umask;
     this.log = new Log(settings.program, settings.level);
-    const own = ["SYSDIR=", "RUNDIR=", "SYSMGR_SERVICE="];
+    const own = ["SYSDIR=", "RUNDIR=", "SYSMGR_SERVICE=", `${ESSENTIAL}=`];
     const inherited = cleanEnvironment().filter((v) => !own.some((name) => v.startsWith(name)));
-    const places = [`SYSDIR=${settings.sysdir}`, `RUNDIR=${rundir.path}`];
-    this.environment = new libc.Strings([...inherited, ...places], NAME_ROOM);
+    this.variables = [...inherited, `SYSDIR=${settings.sysdir}`, `RUNDIR=${rundir.path}`];
+    this.environment = new libc.Strings(this.variables, NAME_ROOM);
     this.limits = serviceFileLimits(settings.nofile);
     this.stdin = openNull();
   }
 
   run(): Promise<number> {
     this.becomeSupervisor();
-    for (const step of [this.openWatcher, this.adoptAll, this.scan]) {
+    for (const step of [this.openWatcher, this.adoptAll, this.scan, this.startMain]) {
       this.guarded(step.bind(this))();
     }
     for (const fd of this.settings.pipes) libc.close(fd);
@@ -292,11 +329,16 @@ class Scanner {
     if (process.pid === 1) for (const signal of FAULTS) libc.defaultSignal(signal);
     process.on(
       "SIGCHLD",
-      this.guarded(() => this.reap()),
+      this.guarded(() => {
+        this.reap();
+        this.suspendWithMain();
+      }),
     );
     process.on(
       "SIGUSR2",
-      this.guarded(() => this.beginUpgrade()),
+      this.guarded(() => {
+        if (!this.forward("SIGUSR2")) this.beginUpgrade();
+      }),
     );
     process.on(
       "SIGALRM",
@@ -305,14 +347,16 @@ class Scanner {
     for (const signal of SHUTDOWN_SIGNALS) {
       process.on(
         signal,
-        this.guarded(() => this.beginShutdown(0, signal)),
+        this.guarded(() => {
+          if (!this.forward(signal)) this.beginShutdown(null, signal);
+        }),
       );
     }
     process.on("uncaughtException", (error) => this.reportBug(error));
     process.on("unhandledRejection", (error) => this.reportBug(error));
     // Their default would end us; they say nothing to a supervisor.
-    for (const signal of ["SIGUSR1", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const) {
-      process.on(signal, () => {});
+    for (const signal of ["SIGUSR1", "SIGWINCH", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const) {
+      process.on(signal, () => this.forward(signal));
     }
     this.check("write", "pid", this.rundir.writeSupervisorPid());
     if (this.settings.upgraded) this.rundir.finish(SUPERVISOR, "upgrade");
@@ -564,7 +608,7 @@ class Scanner {
     if (early) this.lookLater(SUPERVISOR);
     for (const { command, content } of orders) {
       if (command === "scan") this.lookAtAll();
-      if (command === "shutdown") this.beginShutdown(parseCount(content) ?? 0, "shutdown");
+      if (command === "shutdown") this.beginShutdown(parseCount(content), "shutdown");
       // An upgrade is answered when it was done, or refused.
       if (command === "upgrade") this.beginUpgrade();
       else this.rundir.finish(SUPERVISOR, command);
@@ -718,7 +762,21 @@ class Scanner {
     if (life !== before) this.become(s, life);
     for (const effect of effects) this.perform(s, effect);
     if (life.leaving && life.state === "down" && s.life === life) this.depart(s);
+    if (this.settings.exitWhenIdle) this.lookWhetherIdle();
     this.tidyLater();
+  }
+
+  /** Once all that is to be done now has been. */
+  private lookWhetherIdle(): void {
+    if (this.idleCheck) return;
+    this.idleCheck = true;
+    const look = () => {
+      this.idleCheck = false;
+      const services = [...this.services.values()].filter((s) => loggedBy(s.name) === null);
+      const isIdle = services.every(({ life }) => life.state === "down" || life.state === "failed");
+      if (isIdle && !this.main && !this.shutdown) this.beginShutdown(null, "idle");
+    };
+    setImmediate(this.guarded(look));
   }
 
   /** With its timer off, the runtime collects only what we tell it to: after much was done. */
@@ -1060,6 +1118,17 @@ class Scanner {
       this.runProgram(s, "finish", ["111", "0"], config.FINISH_LIMIT, () => {});
     }
     this.apply(s, { type: "unspawned", reason, passing });
+    if (!passing && this.isEssential(s, this.source.settings(s.name))) this.endWith(s, CANNOT_RUN);
+  }
+
+  private isEssential(s: Service, settings: Settings): boolean {
+    return settings.essential || this.settings.essential?.includes(s.name) === true;
+  }
+
+  /** An essential service has ended. */
+  private endWith(s: Service, code: number): void {
+    if (!this.shutdown)
+      this.beginShutdown(code, `${escapeBytes(s.name)}, which is essential, ended`);
   }
 
   /** Runs its control/u before it is started: true when the start comes after that. */
@@ -1218,6 +1287,8 @@ class Scanner {
     s.adopted = false;
     const logger = this.loggerOf(s.name);
     if (logger && logger.missing !== null) this.miss(logger);
+    const asked = s.life.state === "stopping" || s.life.leaving;
+    if (!asked && this.isEssential(s, s.life.settings)) this.endWith(s, exitCode(exit));
     // A shutdown starts nothing any more, though it may not have come to this one yet.
     if (this.shutdown) this.become(s, { ...s.life, leaving: true });
     // Its last deed may have been to write its own stop marker.
@@ -1453,7 +1524,7 @@ class Scanner {
     const { lock, limits, umask } = this;
     // Without us a pipe that nobody else has open would lose what is in it.
     this.keepInputs(true);
-    const code = becomeSuccessor(path, { lock, nofile: limits.soft, umask });
+    const code = becomeSuccessor(path, { lock, nofile: limits.soft, umask, command: this.main });
     this.keepInputs(false);
     this.refuseUpgrade(`${path}: ${libc.strerror(code)}`);
   }
@@ -1470,10 +1541,86 @@ class Scanner {
     this.rundir.finish(SUPERVISOR, "upgrade");
   }
 
+  // ------------------------------------------------------------ main program
+
+  /**
+   * Starts the main program: in our session, so that the terminal is its own, but in a process
+   * group of its own in the foreground, so that ctrl-C is for it alone.
+   */
+  private startMain(): void {
+    const { command = [], running } = this.settings;
+    const [name] = command;
+    if (running) this.followMain(running);
+    if (name === undefined || running) return;
+    const path = findProgram(name);
+    const before = libc.bootTime();
+    const pid =
+      path === null
+        ? -E.NOENT
+        : libc.spawn({
+            path,
+            argv: command,
+            env: new libc.Strings(this.variables),
+            fds: [],
+            limits: this.limits,
+            umask: this.umask,
+            sameSession: "group",
+          });
+    if (pid < 0) {
+      this.log.write("error", `cannot run ${escapeBytes(name)}: ${libc.strerror(pid)}`);
+      return this.beginShutdown(pid === -E.NOENT ? NOT_FOUND : CANNOT_RUN, "no main program");
+    }
+    this.giveTerminal(pid);
+    this.followMain({ pid, started: proc.startTime(pid, before, libc.bootTime()) });
+  }
+
+  private followMain(main: ProcessId): void {
+    this.main = main;
+    this.mainGroup = main.pid;
+    this.helpers.set(main.pid, (exit) => {
+      this.takeTerminal(main.pid);
+      this.main = null;
+      this.mainExit = exit;
+      const name = escapeBytes(this.settings.command?.[0] ?? "");
+      if (this.shutdown) this.leaveIndependent();
+      else this.beginShutdown(null, `${name} ${describeExit(exit)}`);
+    });
+  }
+
+  /** The terminal is the main program's as long as that runs, if it was ours. */
+  private giveTerminal(group: number): void {
+    if (libc.foreground(0) === libc.processGroup()) libc.setForeground(0, group);
+    // Quicker than we were, it may have been stopped for reading in the background.
+    libc.kill(-group, SIGNALS.CONT);
+  }
+
+  private takeTerminal(group: number): void {
+    if (libc.foreground(0) === group) libc.setForeground(0, libc.processGroup());
+  }
+
+  /**
+   * Stopped by its terminal (ctrl-Z): so are we, for the shell that started us, which continues us
+   * both. Without such a shell it goes on.
+   */
+  private suspendWithMain(): void {
+    const { main } = this;
+    if (!main || !JOB_CONTROL.includes(libc.stoppedBy(main.pid))) return;
+    this.takeTerminal(main.pid);
+    if (libc.getsid(0) !== process.pid) libc.kill(process.pid, SIGNALS.STOP);
+    this.giveTerminal(main.pid);
+  }
+
+  /** True when the main program got the signal in our place. */
+  private forward(signal: NodeJS.Signals): boolean {
+    if (!this.main || !(FORWARDED as readonly string[]).includes(signal)) return false;
+    const number = SIGNALS[signal.slice(3) as keyof typeof SIGNALS];
+    return libc.kill(this.main.pid, number) >= 0;
+  }
+
   // ---------------------------------------------------------------- shutdown
 
-  /** Stops everything in order; a second call makes it quick. */
-  private beginShutdown(code: number, why: string): void {
+  /** Stops everything in order; a second call makes it quick. No code: the main program's, or 0. */
+  private beginShutdown(code: number | null, why: string): void {
     if (this.shutdown) return this.hurry(why);
     this.log.write("info", `${why}: stopping ${this.byPid.size} services`);
     this.shutdown = {
@@ -1491,6 +1638,8 @@ class Scanner {
     this.at(config.SHUTDOWN_END, () => this.end());
     for (let ms = 1_000; ms < config.SHUTDOWN_END; ms += 1_000)
       this.at(ms, () => this.reportWaiting());
+    const { main } = this;
+    if (main) for (const signal of stopSignals(null)) libc.kill(main.pid, signal);
     this.leaveIndependent();
   }
 
@@ -1540,9 +1689,10 @@ class Scanner {
     return dependents;
   }
 
-  /** Stops every service that no running one depends on. */
+  /** Stops every service that no running one depends on; the main program may depend on all. */
   private leaveIndependent(): void {
     const { shutdown } = this;
+    if (this.main) return;
     for (const s of [...this.services.values()]) {
       if (!s.life.leaving && !shutdown?.dependents.get(s)?.size) this.apply(s, { type: "leave" });
     }
@@ -1584,6 +1734,7 @@ class Scanner {
       this.signal(s, SIGNALS.KILL);
       if (s.finish) signalExactly(s.finish, SIGNALS.KILL);
     }
+    if (this.main) libc.kill(-this.main.pid, SIGNALS.KILL);
     for (const process of this.leftovers()) signalExactly(process, SIGNALS.KILL);
   }
 
@@ -1600,7 +1751,7 @@ class Scanner {
     const left = [...this.services.keys()].every((name) => loggedBy(name) !== null)
       ? this.leftovers()
       : null;
-    if (!shutdown || !left) return;
+    if (!shutdown || !left || this.main) return;
     const [first] = left;
     if (!first) {
       if (this.services.size === 0) this.end();
@@ -1621,7 +1772,7 @@ class Scanner {
 
   /**
    * Processes that services have left: in a service's session, or orphans that came to us,
-   * with their sessions; as PID 1, everybody.
+   * with their sessions; those in the main program's group; as PID 1, everybody.
    */
   private leftovers(): ProcessId[] {
     const loggers = new Set(
@@ -1635,7 +1786,7 @@ class Scanner {
     const sessions = new Set(this.shutdown?.sessions);
     for (const p of all) if (p.ppid === own) sessions.add(p.session);
     sessions.delete(libc.getsid(0));
-    return all.filter((p) => sessions.has(p.session));
+    return all.filter((p) => sessions.has(p.session) || p.group === this.mainGroup);
   }
 
   private end(): void {
@@ -1646,7 +1797,7 @@ class Scanner {
     this.rundir.empty();
     this.rundir.unlock();
     this.log.write("info", `all stopped after ${formatAge(now() - shutdown.began)}`);
-    this.ended.resolve(shutdown.code);
+    this.ended.resolve(shutdown.code ?? (this.mainExit ? exitCode(this.mainExit) : 0));
   }
 }
 
@@ -1668,6 +1819,18 @@ const CONTROL: Readonly<Record<number, string>> = {
   [SIGNALS.USR2]: "2",
   [SIGNALS.KILL]: "k",
 };
+
+const JOB_CONTROL: readonly number[] = [SIGNALS.TSTP, SIGNALS.TTIN, SIGNALS.TTOU];
+
+/** As a shell has it: not to be found, and not to be run. */
+const NOT_FOUND = 127;
+const CANNOT_RUN = 126;
+
+/** The exit code that tells of another program's end. */
+function exitCode(exit: Exit): number {
+  if ("code" in exit) return exit.code;
+  return "signal" in exit ? 128 + exit.signal : 1;
+}
 
 /** Room in the environment for the name of a service or its logger. */
 const NAME_ROOM = 1_024;

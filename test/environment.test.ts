@@ -30,7 +30,8 @@ describe("what is ours in the environment", () => {
   });
 
   test.each([
-    ["5:1024:18", { lock: 5, nofile: 1024, umask: 18 }],
+    ["5:1024:18", { lock: 5, nofile: 1024, umask: 18, command: null }],
+    ["5:1024:18:7:99", { lock: 5, nofile: 1024, umask: 18, command: { pid: 7, started: 99 } }],
     ["", null],
     ["5:1024", null],
     ["5:1024:", null],
