@@ -284,7 +284,7 @@ class Scanner {
   private probing = false;
   /** The main program, and how it ended. */
   private main: ProcessId | null = null;
-  private mainGroup = 0;
+  private mainGroup: number | null = null;
   private mainExit: Exit | null = null;
   private idleCheck = false;
 
