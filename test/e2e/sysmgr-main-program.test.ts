@@ -21,8 +21,8 @@ patientScenario("the main program's end is the end of all, and its exit code our
     box,
     `trace args "$#" "$@"; until svctl -q ready web; do sleep 0.02; done; trace ready; exit 7`,
   );
-  const sysmgr = await box.start({ args, env: { PATH: `${BIN}:${process.env.PATH}` } });
-  expect(await sysmgr.exited()).toBe(7);
+  const env = { PATH: `${BIN}:${process.env.PATH}` };
+  expect((await box.run(["sysmgr", ...args], { env })).code).toBe(7);
   expect(main.lines.slice(1)).toEqual(["args 3 -a -- b c", "ready"]);
   expect(web.starts.map(lives)).toEqual([false]);
   expect(exists(`${box.rundir}/pid`)).toBeFalse();
@@ -245,8 +245,8 @@ patientScenario("--exit-when-idle ends when nothing is left to do", async (box) 
   const second = box.declare("second");
   second.installDirectory("sysmgr-depends -f first; trace done", {}, { restart: "never" });
   const env = { PATH: `${BIN}:${process.env.PATH}` };
-  const sysmgr = await box.start({ args: ["--exit-when-idle"], env });
-  expect([await sysmgr.exited(), second.count("done")]).toEqual([0, 1]);
+  const { code } = await box.run(["sysmgr", "--exit-when-idle"], { env });
+  expect([code, second.count("done")]).toEqual([0, 1]);
 });
 
 // ---------------------------------------------------------------------- ready
