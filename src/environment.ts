@@ -47,6 +47,11 @@ export function cleanEnvironment(): string[] {
   return environment().filter((v) => !isOurs(v));
 }
 
+/** The same for a program of ours that runs for long. */
+export function runtimeEnvironment(): string[] {
+  return [...cleanEnvironment(), ...RUNTIME];
+}
+
 /** What our predecessor left to us, if it replaced itself by us. */
 export function readHandover(): Handover | null {
   const variable = environment().find((v) => v.startsWith(HANDOVER));
@@ -75,7 +80,7 @@ export function holdSignals(): void {
 
 /** Becomes a program that is to be sysmgr, called as we were; returns (minus the errno) if that fails. */
 export function becomeSuccessor(path: string, handover: Handover | null): number {
-  const env = [...cleanEnvironment(), ...RUNTIME];
+  const env = runtimeEnvironment();
   if (handover) {
     const { lock, nofile, umask, command } = handover;
     const main = command ? [command.pid, command.started] : [];

@@ -505,6 +505,28 @@ export function waitReadable(
   return [ready(1), ready(3)];
 }
 
+/** Descriptors to wait for together. */
+export class PollSet {
+  private readonly set: Int32Array;
+
+  constructor(readonly fds: readonly number[]) {
+    // struct pollfd: the descriptor, then what is asked for and what is so, 16 bits each.
+    this.set = new Int32Array(new ArrayBuffer(8 * fds.length));
+    for (const [i, fd] of fds.entries()) this.set.set([fd, POLLIN], 2 * i);
+  }
+
+  /** Waits until some have something to read, or have ended; none after a signal. */
+  wait(): number[] {
+    if (c.poll(this.set, this.fds.length, -1) <= 0) return [];
+    return this.fds.filter((_, i) => (this.set[2 * i + 1] ?? 0) >>> 16 !== 0);
+  }
+}
+
+/** Takes the exclusive lock of an open file, however long that takes. */
+export function lock(fd: number): number {
+  return result(c.flock(fd, LOCK_EX));
+}
+
 /** Takes the exclusive lock of an open file without waiting; -E.AGAIN when another has it. */
 export function lockNow(fd: number): number {
   return result(c.flock(fd, LOCK_EX | LOCK_NB));

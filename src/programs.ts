@@ -30,6 +30,11 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "wait until services are up",
     load: () => import("./sysmgr-depends.ts"),
   },
+  "sysmgr-prefix": {
+    section: 8,
+    summary: "write the output of services with their names in front",
+    load: () => import("./sysmgr-prefix.ts"),
+  },
   runsyssv: {
     section: 1,
     summary: "supervise one service in the foreground",

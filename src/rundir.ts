@@ -107,6 +107,15 @@ export function loggedBy(name: string): string | null {
   return name.endsWith("/log") ? name.slice(0, -4) : null;
 }
 
+/** The outputs of a service that may be prefixed with its name. */
+export const TAPS = ["stdout", "stderr"] as const;
+export type Tap = (typeof TAPS)[number];
+
+const tapDirectory = (kind: Tap) => `${PIPES}/.${kind}`;
+/** No service begins with a dot: so does the logger of one here. */
+const tapFile = (name: string) => (loggedBy(name) === null ? name : `.${loggedBy(name)}`);
+const tapOwner = (file: string) => (file.startsWith(".") ? loggerOf(file.slice(1)) : file);
+
 export class RunDir {
   private constructor(
     readonly path: string,
@@ -268,6 +277,35 @@ export class RunDir {
     return libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW | O.NONBLOCK);
   }
 
+  /**
+   * The FIFO from an output of a service to sysmgr-prefix, opened in the same way. All of one kind
+   * are in one directory.
+   */
+  openTap(kind: Tap, name: string): number {
+    const path = `${tapDirectory(kind)}/${tapFile(name)}`;
+    const made = this.makeFifo(path);
+    if (made < 0 && made !== -E.EXIST) return made;
+    return libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW | O.NONBLOCK);
+  }
+
+  /** What to give inotify to hear which come and go; the directory is made if it is missing. */
+  tapWatchPath(kind: Tap): string {
+    libc.mkdirat(this.fd, PIPES, 0o700);
+    libc.mkdirat(this.fd, tapDirectory(kind), 0o700);
+    return this.watchPath(tapDirectory(kind));
+  }
+
+  /** Those that there are, by the names of their services. */
+  taps(kind: Tap): string[] {
+    return this.list(tapDirectory(kind)).map(tapOwner);
+  }
+
+  /** Waits until nobody else reads them. */
+  lockTaps(): number {
+    const fd = libc.openat(this.fd, tapDirectory("stdout"), O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    return fd < 0 ? fd : libc.lock(fd);
+  }
+
   /** Descriptors of such FIFOs that a predecessor has left open for us. */
   inheritedPipes(): number[] {
     const open = libc.readDirectory("/proc/self/fd");
@@ -307,6 +345,7 @@ export class RunDir {
       if (file !== "lock" && file !== "log") this.removeTree(`${name}/${file}`);
     }
     libc.unlinkat(this.fd, `${PIPES}/${name}/ready`);
+    for (const kind of TAPS) libc.unlinkat(this.fd, `${tapDirectory(kind)}/${tapFile(name)}`);
     const owner = loggedBy(name);
     if (owner !== null) libc.unlinkat(this.fd, `${PIPES}/${owner}/output`);
     // Those that are empty now.

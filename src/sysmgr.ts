@@ -12,6 +12,7 @@ import {
   holdSignals,
   ownPath,
   readHandover,
+  runtimeEnvironment,
   serviceFileLimits,
 } from "./environment.ts";
 import { groupId } from "./group.ts";
@@ -30,6 +31,7 @@ import {
   RunDir,
   SUPERVISOR,
   SUPERVISOR_COMMANDS,
+  type Tap,
 } from "./rundir.ts";
 import type { Settings } from "./settings.ts";
 import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
@@ -46,8 +48,8 @@ import {
 } from "./transition.ts";
 import { type Watch, Watcher } from "./watch.ts";
 
-export const usage = `usage: sysmgr [-hVqv] [-d SYSDIR] [-r RUNDIR] [--nofile N] [--exit-when-idle]
-              [-- COMMAND [ARGUMENT...]]
+export const usage = `usage: sysmgr [-hVqv] [-d SYSDIR] [-r RUNDIR] [--nofile N] [--prefix] [--timestamps]
+              [--exit-when-idle] [-- COMMAND [ARGUMENT...]]
        sysmgr PROGRAM [ARGUMENT...]
 
 Keep every executable in SYSDIR running, unless RUNDIR/NAME/lock exists.
@@ -55,6 +57,8 @@ Keep every executable in SYSDIR running, unless RUNDIR/NAME/lock exists.
   -d SYSDIR    directory of services (environment SYSDIR; ${config.SYSDIR})
   -r RUNDIR    directory of state (environment RUNDIR; ${config.RUNDIR})
   --nofile N   soft limit on open descriptors for services
+  --prefix     put the service's name in front of each line that it writes
+  --timestamps put the time there, too
   --exit-when-idle
                end when every service is down
   -q           print errors only
@@ -68,7 +72,7 @@ PROGRAM is svctl, sysmgr-depends or another one of those: what their links do.
 
 export async function main(args: string[]): Promise<number> {
   const options = parseOptions(args, {
-    boolean: ["h", "V", "q", "v", "exit-when-idle"],
+    boolean: ["h", "V", "q", "v", "exit-when-idle", "prefix", "timestamps"],
     string: ["d", "r", "nofile"],
     alias: { h: "help", V: "version", q: "quiet", v: "verbose", d: "sysdir", r: "rundir" },
     command: true,
@@ -94,6 +98,8 @@ export type Invocation = {
   /** Names of services of which the same is true. */
   readonly essential?: readonly string[];
   readonly exitWhenIdle?: boolean;
+  /** What services write goes through a sysmgr-prefix, called with these options. */
+  readonly prefix?: readonly string[] | null;
 };
 
 function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
@@ -112,6 +118,7 @@ function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
     command,
     essential,
     exitWhenIdle: options.has("exit-when-idle"),
+    prefix: options.has("timestamps") ? ["-t"] : options.has("prefix") ? [] : null,
   };
 }
 
@@ -192,6 +199,8 @@ type Service = {
   deafen: (() => void) | null;
   /** Of a logger: the FIFO that it reads, which we hold open. */
   input: number | null;
+  /** The FIFOs to sysmgr-prefix that it may write to, which we hold open. */
+  taps: Readonly<Record<Tap, number>> | null;
   /** Its process writes to its logger. */
   piped: boolean;
   /** Its control/u has run, and may not be run again for this start. */
@@ -287,6 +296,8 @@ class Scanner {
   private mainGroup: number | null = null;
   private mainExit: Exit | null = null;
   private idleCheck = false;
+  /** The sysmgr-prefix that runs; it ends when the pipe that we hold is closed. */
+  private prefixer: { readonly pid: number; pipe: number | null } | null = null;
 
   constructor(
     private readonly source: Source,
@@ -313,7 +324,8 @@ class Scanner {
 
   run(): Promise<number> {
     this.becomeSupervisor();
-    for (const step of [this.openWatcher, this.adoptAll, this.scan, this.startMain]) {
+    const steps = [this.openWatcher, this.startPrefixer, this.adoptAll, this.scan, this.startMain];
+    for (const step of steps) {
       this.guarded(step.bind(this))();
     }
     for (const fd of this.settings.pipes) libc.close(fd);
@@ -630,7 +642,7 @@ class Scanner {
     if (known) {
       if (known.missing === null) return;
       known.missing = null;
-      this.holdInput(known);
+      this.holdPipes(known);
       if (!this.shutdown) this.apply(known, { type: "present" });
       return this.lookAt(known);
     }
@@ -647,7 +659,7 @@ class Scanner {
     this.watchService(s);
     // Before it can be started: where its output goes.
     if (this.source.has(loggerOf(name))) this.meet(loggerOf(name));
-    this.holdInput(s);
+    this.holdPipes(s);
     this.lookAt(s);
     if (!s.saved) this.save(s);
   }
@@ -656,14 +668,29 @@ class Scanner {
     return this.services.get(loggerOf(name));
   }
 
-  /** Of a logger: opens what it reads, and keeps it open. */
-  private holdInput(s: Service): void {
+  /** Opens what a logger reads, and what is prefixed, and keeps them open. */
+  private holdPipes(s: Service): void {
+    if (this.settings.prefix && !s.taps) this.holdTaps(s);
     const owner = loggedBy(s.name);
     if (owner === null || s.input !== null) return;
     const fd = this.rundir.openOutput(owner);
     if (fd < 0) return this.onceOf(s, `cannot make its pipe: ${libc.strerror(fd)}`);
     s.input = fd;
     this.retellOwner(s);
+  }
+
+  private holdTaps(s: Service): void {
+    const [stdout, stderr] = [
+      this.rundir.openTap("stdout", s.name),
+      this.rundir.openTap("stderr", s.name),
+    ];
+    const code = Math.min(stdout, stderr);
+    if (code >= 0) {
+      s.taps = { stdout, stderr };
+      return;
+    }
+    for (const fd of [stdout, stderr]) if (fd >= 0) libc.close(fd);
+    this.onceOf(s, `cannot make its pipe: ${libc.strerror(code)}`);
   }
 
   /** The status of a service tells whether it has a logger. */
@@ -692,6 +719,7 @@ class Scanner {
       finish: null,
       deafen: null,
       input: null,
+      taps: null,
       piped: false,
       prepared: false,
       waiter: null,
@@ -744,6 +772,7 @@ class Scanner {
   private forget(s: Service): void {
     this.setTimer(s, null);
     this.endInput(s);
+    for (const fd of Object.values(s.taps ?? {})) libc.close(fd);
     this.unwatch(s.watches);
     this.watchEntry(s, false);
     this.services.delete(s.name);
@@ -1107,7 +1136,7 @@ class Scanner {
       return this.cannotStart(s, explainSpawn(target, pid), isPassing(pid));
     }
     this.byPid.set(pid, s);
-    s.piped = streams.some(([, to]) => to === 1);
+    s.piped = this.outputOf(s) !== null;
     const started = proc.startTime(pid, before, libc.bootTime());
     this.apply(s, { type: "spawned", process: { pid, started }, chained, settings });
   }
@@ -1157,15 +1186,23 @@ class Scanner {
       if (fd >= 0) streams.push([fd, to]);
       return fd;
     };
-    const logger = this.loggerOf(s.name);
-    const output = logger?.missing === null ? logger.input : null;
-    if (loggedBy(s.name) !== null) this.holdInput(s);
-    const read = s.input === null ? 0 : add(s.input, libc.O.RDONLY, 0);
-    const written = output === null ? 0 : add(output, libc.O.RDWR, 1);
+    this.holdPipes(s);
+    const stdout = this.outputOf(s) ?? s.taps?.stdout;
+    const code = Math.min(
+      s.input === null ? 0 : add(s.input, libc.O.RDONLY, 0),
+      stdout === undefined ? 0 : add(stdout, libc.O.RDWR, 1),
+      s.taps ? add(s.taps.stderr, libc.O.RDWR, 2) : 0,
+    );
     if (s.input === null && this.stdin >= 0) streams.push([this.stdin, 0]);
-    if (Math.min(read, written) >= 0) return streams;
+    if (code >= 0) return streams;
     this.closeStreams(streams);
-    return Math.min(read, written);
+    return code;
+  }
+
+  /** The pipe to its logger, if it is to write there. */
+  private outputOf(s: Service): number | null {
+    const logger = this.loggerOf(s.name);
+    return logger?.missing === null ? logger.input : null;
   }
 
   private closeStreams(streams: readonly Stream[]): void {
@@ -1375,7 +1412,7 @@ class Scanner {
     s.saved = true;
     this.rundir.makeService(name);
     this.watchService(s);
-    this.holdInput(s);
+    this.holdPipes(s);
     const owner = this.services.get(loggedBy(name) ?? "");
     if (owner) owner.piped = owner.life.process !== null;
     if (s.life.due !== null) this.setTimer(s, s.life.due);
@@ -1530,8 +1567,9 @@ class Scanner {
   }
 
   private keepInputs(kept: boolean): void {
-    for (const { input } of this.services.values()) {
-      if (input !== null) libc.setCloseOnExec(input, !kept);
+    for (const { input, taps } of this.services.values()) {
+      const held = [input, ...Object.values(taps ?? {})];
+      for (const fd of held) if (fd !== null) libc.setCloseOnExec(fd, !kept);
     }
   }
 
@@ -1539,6 +1577,54 @@ class Scanner {
     libc.unblockSignals();
     this.log.write("error", `cannot upgrade: ${escapeBytes(why)}`);
     this.rundir.finish(SUPERVISOR, "upgrade");
+  }
+
+  // ------------------------------------------------------------ prefixed output
+
+  /**
+   * A process of its own reads what services write, so that we are not on the way of it. It lives
+   * as long as the pipe to it is open, and is started again when it ends before that.
+   */
+  private startPrefixer(): void {
+    const { prefix } = this.settings;
+    if (!prefix) return;
+    const pipe = libc.pipe();
+    const begun = now();
+    const pid =
+      typeof pipe === "number"
+        ? pipe
+        : libc.spawn({
+            path: "/proc/self/exe",
+            argv: ["sysmgr-prefix", ...prefix, this.rundir.path],
+            env: new libc.Strings(runtimeEnvironment()),
+            fds: [[pipe.read, 0]],
+            limits: libc.getFileLimits(),
+            umask: this.umask,
+          });
+    if (typeof pipe !== "number") libc.close(pipe.read);
+    const again = this.guarded(() => this.startPrefixer());
+    if (typeof pipe === "number" || pid < 0) {
+      this.once("prefix", `cannot run sysmgr-prefix: ${libc.strerror(pid)}`);
+      setTimeout(again, config.SPAWN_RETRY);
+      return;
+    }
+    const prefixer = { pid, pipe: pipe.write };
+    this.prefixer = prefixer;
+    this.helpers.set(pid, (exit) => {
+      this.prefixer = null;
+      if (prefixer.pipe === null) return this.sweep();
+      libc.close(prefixer.pipe);
+      this.log.write("error", `sysmgr-prefix ${describeExit(exit)}; restarting`);
+      setTimeout(again, now() - begun < config.MIN_UPTIME ? config.SPAWN_RETRY : 0);
+    });
+  }
+
+  /** With the pipe closed it reads what is left, and ends. True until it has. */
+  private endPrefixer(): boolean {
+    if (!this.prefixer) return false;
+    if (this.prefixer.pipe !== null) libc.close(this.prefixer.pipe);
+    this.prefixer.pipe = null;
+    return true;
   }
 
   // ------------------------------------------------------------ main program
@@ -1754,7 +1840,7 @@ class Scanner {
     if (!shutdown || !left || this.main) return;
     const [first] = left;
     if (!first) {
-      if (this.services.size === 0) this.end();
+      if (this.services.size === 0 && !this.endPrefixer()) this.end();
       return;
     }
     for (const process of left) {
@@ -1775,12 +1861,13 @@ class Scanner {
    * with their sessions; those in the main program's group; as PID 1, everybody.
    */
   private leftovers(): ProcessId[] {
-    const loggers = new Set(
+    const readers = new Set(
       [...this.byPid].filter(([, s]) => loggedBy(s.name)).map(([pid]) => pid),
     );
+    if (this.prefixer) readers.add(this.prefixer.pid);
     const all = proc
       .allStats()
-      .filter((p) => p.state !== "Z" && !p.kernel && !loggers.has(p.session));
+      .filter((p) => p.state !== "Z" && !p.kernel && !readers.has(p.session));
     const own = process.pid;
     if (own === 1) return all.filter((p) => p.pid !== own);
     const sessions = new Set(this.shutdown?.sessions);
