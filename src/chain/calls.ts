@@ -33,8 +33,6 @@ const SYS_setuid = arm ? 146 : 105;
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_NO_NEW_PRIVS = 38;
 const PRIO_PROCESS = 0;
-const SIGNAL_COUNT = 64;
-const SIGNAL_SET_BYTES = 8;
 
 export function chdir(path: string): number {
   return result(c.chdir(cstr(path)));
@@ -101,34 +99,43 @@ export function setNoNewPrivs(): number {
 /** A resource limit; unlimited is 2^64 - 1. */
 export type Limit = { readonly soft: bigint; readonly hard: bigint };
 
-const limitBuffer = new BigUint64Array(new ArrayBuffer(16));
-
 export function getLimit(resource: number): Limit {
-  c.getrlimit(resource, limitBuffer);
-  const [soft = 0n, hard = 0n] = limitBuffer;
+  const raw = new BigUint64Array(2);
+  c.getrlimit(resource, raw);
+  const [soft = 0n, hard = 0n] = raw;
   return { soft, hard };
 }
 
-export function setLimit(resource: number, { soft, hard }: Limit): number {
-  limitBuffer[0] = soft;
-  limitBuffer[1] = hard;
-  return result(c.setrlimit(resource, limitBuffer));
+/** As setRawLimit() wants it. */
+export function rawLimit({ soft, hard }: Limit): BigUint64Array {
+  return new BigUint64Array([soft, hard]);
+}
+
+/** Allocates nothing. */
+export function setRawLimit(resource: number, limit: BigUint64Array): number {
+  return result(c.setrlimit(resource, limit));
+}
+
+export function setLimit(resource: number, limit: Limit): number {
+  return setRawLimit(resource, rawLimit(limit));
 }
 
 /** struct sigaction of the kernel: all zero is the default, without flags. */
 const defaultAction = new BigUint64Array(new ArrayBuffer(32));
-const currentAction = new BigUint64Array(new ArrayBuffer(32));
-const SIG_IGN = 1n;
 
 /**
  * No signal ignored and none held back; what is caught is not inherited, and execve may fail yet.
  * Not by signal(3): libc keeps two for itself, which whoever started us may have ignored.
  */
 export function resetSignals(): void {
-  for (let signal = 1; signal <= SIGNAL_COUNT; signal++) {
-    c.syscall(SYS_rt_sigaction, signal, null, currentAction, SIGNAL_SET_BYTES);
-    if (currentAction[0] !== SIG_IGN) continue;
-    c.syscall(SYS_rt_sigaction, signal, defaultAction, null, SIGNAL_SET_BYTES);
+  const status = libc.readFile("/proc/thread-self/status");
+  const [, mask = "f".repeat(16)] = String(status).match(/^SigIgn:\s*(\w+)/m) ?? [];
+  for (const [i, digit] of [...mask].reverse().entries()) {
+    const bits = Number.parseInt(digit, 16);
+    for (let bit = 0; bit < 4; bit++) {
+      const signal = 4 * i + bit + 1;
+      if (bits & (1 << bit)) c.syscall(SYS_rt_sigaction, signal, defaultAction, null, 8);
+    }
   }
   libc.unblockSignals();
 }

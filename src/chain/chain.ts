@@ -40,8 +40,8 @@ export type Target = {
   /** Looked for in PATH unless it has a slash. */
   readonly file: string;
   readonly argv: readonly string[];
-  /** Said, with the reason, when it cannot be run; null if that is no failure. */
-  readonly trouble: string | null;
+  /** Said, with the reason, when it cannot be run. */
+  readonly trouble: string;
 };
 
 /** Throws a Stop. */
@@ -106,7 +106,8 @@ export async function chain(first: Link, args: readonly string[]): Promise<numbe
       const paths = candidates(target.file, path);
       const next = choose(target.argv);
       const program = programs[next.name];
-      if (!program?.chained || !isFile(found(paths), self)) return become(target, paths, state);
+      const ours = program?.chained && isSame(search(paths, inspect), self);
+      if (!ours) return become(target, paths, state);
       link = (await program.load()) as Link;
       words = next.args;
     }
@@ -129,55 +130,52 @@ export function candidates(file: string, path = DEFAULT_PATH): string[] {
 const passedOver = (code: number) =>
   [E.NOENT, E.ACCES, E.PERM, E.ISDIR].includes(-code as typeof E.NOENT);
 
-/** What would be executed, as far as one can tell. */
-function found(paths: readonly string[]): libc.FileStat | null {
-  for (const path of paths) {
-    const stat = libc.stat(path);
-    if (typeof stat === "number") {
-      if (!passedOver(stat)) return null;
-    } else if (stat.isFile && libc.executableAt(AT_FDCWD, path) === 0) return stat;
-  }
-  return null;
+/** Why a path cannot be executed, as far as one can tell without trying; or what is there. */
+function inspect(path: string): libc.FileStat | number {
+  const stat = libc.stat(path);
+  if (typeof stat === "number") return stat;
+  const code = stat.isFile ? libc.executableAt(AT_FDCWD, path) : -E.ACCES;
+  return code < 0 ? code : stat;
 }
 
 const SET_ID = 0o6000;
 
-/** True if both are the same file, and executing it changes nobody. */
-function isFile(a: libc.FileStat | null, b: libc.FileStat | number): boolean {
-  return (
-    a !== null && typeof b !== "number" && a.dev === b.dev && a.ino === b.ino && !(a.mode & SET_ID)
-  );
+/** True if executing the one file is executing the other, and changes nobody. */
+function isSame(a: libc.FileStat | number, b: libc.FileStat | number): boolean {
+  if (typeof a === "number" || typeof b === "number") return false;
+  return a.dev === b.dev && a.ino === b.ino && (a.mode & SET_ID) === 0;
 }
 
-/** Tries paths one after the other; returns the error that is to be told. */
-export function search(paths: readonly string[], attempt: (path: string) => number): number {
+/** Tries paths one after the other; returns the first success, or the error that is to be told. */
+export function search<T>(paths: readonly string[], attempt: (path: string) => T | number) {
   let told: number = -E.NOENT;
   for (const path of paths) {
-    const code = attempt(path);
-    if (code >= 0) return code;
-    if (code !== -E.NOENT) told = code;
-    if (!passedOver(code)) break;
+    const found = attempt(path);
+    if (typeof found !== "number" || found >= 0) return found;
+    if (found !== -E.NOENT) told = found;
+    if (!passedOver(found)) break;
   }
   return told;
 }
 
+/** What cannot be executed as it is now is not tried: within its limits we may not survive that. */
 function become({ argv, trouble }: Target, paths: readonly string[], state: State): never {
   const { descriptors, limits } = state;
   const words = new libc.Strings(argv);
   const variables = new libc.Strings(state.variables);
   descriptors.settle();
   resetSignals();
-  limits.apply();
+  // Once for nothing: the first call of anything allocates.
+  libc.execveWith("", words, variables);
   const code = search(paths, (path) => {
-    const code = libc.execveWith(path, words, variables);
+    const found = inspect(path);
+    if (typeof found === "number") return found;
+    const code = limits.during(() => libc.execveWith(path, words, variables));
     if (code !== -E.NOEXEC) return code;
     // Without #!: a script of the shell, as for execvp(3).
-    limits.revert();
     const script = new libc.Strings(["/bin/sh", path, ...argv.slice(1)]);
-    limits.apply();
-    return libc.execveWith("/bin/sh", script, variables);
+    return limits.during(() => libc.execveWith("/bin/sh", script, variables));
   });
-  limits.revert();
-  if (trouble !== null) err(`${trouble}: ${reason(code)}\n`);
-  return exitNow(trouble === null ? 0 : FATAL);
+  err(`${trouble}: ${reason(code)}\n`);
+  return exitNow(FATAL);
 }

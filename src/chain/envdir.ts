@@ -1,5 +1,5 @@
 /** envdir(8): runs a program with variables from the files of a directory. */
-import { chain, failed, run, type State, type Target, wrongUsage } from "./chain.ts";
+import { chain, FATAL, failed, run, type State, Stop, type Target } from "./chain.ts";
 import { readEnvironmentDirectory, type Stage } from "./environ.ts";
 
 export const usage = `usage: envdir DIR PROGRAM [ARG ...]
@@ -23,7 +23,8 @@ const WORDS: Readonly<Record<Stage, string>> = {
 
 export function step([directory, ...program]: readonly string[], state: State): Target {
   if (directory === undefined || program.length === 0) {
-    throw wrongUsage(NAME, "envdir: usage: envdir dir child");
+    // Not 100, as of the others.
+    throw new Stop("envdir: usage: envdir dir child\n", FATAL);
   }
   const found = readEnvironmentDirectory(directory, () => false);
   if (!Array.isArray(found)) throw failed(NAME, `${WORDS[found.stage]}${found.thing}`, found.code);

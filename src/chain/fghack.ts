@@ -32,9 +32,11 @@ export function main(args: string[]): number {
     err("fghack: usage: fghack child\n");
     return WRONG;
   }
+  // Before we open anything ourselves.
+  const descriptors = new Descriptors();
   const pipe = libc.pipe(0);
   if (typeof pipe === "number") return fatal(`unable to create pipe: ${reason(pipe)}`);
-  const pid = start(file, args, pipe.write);
+  const pid = start(file, args, pipe.write, descriptors);
   if (pid < 0) return fatal(`unable to run ${escapeBytes(file)}: ${reason(pid)}`);
   libc.close(pipe.write);
   drain(pipe.read);
@@ -45,8 +47,12 @@ export function main(args: string[]): number {
 }
 
 /** Under the numbers that are free, and all that we were given under their own. */
-function start(file: string, argv: readonly string[], end: number): number {
-  const descriptors = new Descriptors();
+function start(
+  file: string,
+  argv: readonly string[],
+  end: number,
+  descriptors: Descriptors,
+): number {
   const limits = serviceFileLimits(null);
   const given = descriptors.numbers.map((fd) => [fd, fd] as const);
   const ends = descriptors.free(DESCRIPTORS).filter((fd) => fd < limits.soft);

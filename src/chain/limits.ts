@@ -1,7 +1,7 @@
 /** Resource limits of the program to come. */
 import { serviceFileLimits } from "../environment.ts";
 import { E } from "../libc.ts";
-import { getLimit, type Limit, setLimit } from "./calls.ts";
+import { getLimit, type Limit, rawLimit, setLimit, setRawLimit } from "./calls.ts";
 
 /** RLIMIT_*, the same on x86-64 and arm64. */
 export const RESOURCE = {
@@ -24,12 +24,14 @@ export const RESOURCE = {
 } as const;
 
 /** What -m is about. */
-export const MEMORY = [RESOURCE.DATA, RESOURCE.STACK, RESOURCE.MEMLOCK, RESOURCE.AS];
+export const MEMORY: readonly number[] = [RESOURCE.DATA, RESOURCE.STACK, RESOURCE.MEMLOCK, RESOURCE.AS];
 
 export const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 
 /** Takes effect in the last moment: the runtime could not live with what a small program can. */
 export class Limits {
+  /** Asked for in time: there may be no /proc later. */
+  private readonly files = givenFileLimit();
   private readonly wanted = new Map<number, Limit>();
   private readonly before = new Map<number, Limit>();
 
@@ -37,7 +39,7 @@ export class Limits {
   get(resource: number): Limit {
     const found = this.wanted.get(resource);
     if (found) return found;
-    return resource === RESOURCE.NOFILE ? givenFileLimit() : getLimit(resource);
+    return resource === RESOURCE.NOFILE ? this.files : getLimit(resource);
   }
 
   /** The soft limit, which can be no higher than the hard one; null: as high as that. */
@@ -62,22 +64,28 @@ export class Limits {
     if (limit) setLimit(RESOURCE.NPROC, limit);
   }
 
-  /** Right before execve. */
-  apply(): void {
-    if (!this.wanted.has(RESOURCE.NOFILE)) this.wanted.set(RESOURCE.NOFILE, givenFileLimit());
-    for (const [resource, limit] of this.wanted) {
-      this.before.set(resource, getLimit(resource));
-      setLimit(resource, limit);
-    }
+  /**
+   * Does something within these limits: execve, that is. Meanwhile nothing may be allocated, by
+   * what is done neither: there may be no memory to be had. So the limits on that come last.
+   */
+  during(act: () => number): number {
+    if (!this.wanted.has(RESOURCE.NOFILE)) this.wanted.set(RESOURCE.NOFILE, this.files);
+    const changes = [...this.wanted]
+      .sort(([a], [b]) => Number(MEMORY.includes(a)) - Number(MEMORY.includes(b)))
+      .map(
+        ([resource, limit]) => [resource, rawLimit(limit), afterwards(resource, limit)] as const,
+      );
+    for (const [resource, limit] of changes) setRawLimit(resource, limit);
+    const code = act();
+    for (const [resource, , limit] of changes) setRawLimit(resource, limit);
+    return code;
   }
+}
 
-  /** When it failed: soft limits as they were, as far as the hard ones let them. */
-  revert(): void {
-    for (const [resource, { soft }] of this.before) {
-      const { hard } = getLimit(resource);
-      setLimit(resource, { soft: soft < hard ? soft : hard, hard });
-    }
-  }
+/** What a limit goes back to: a hard one that was lowered may not go up again. */
+function afterwards(resource: number, { hard }: Limit): BigUint64Array {
+  const { soft } = getLimit(resource);
+  return rawLimit({ soft: soft < hard ? soft : hard, hard });
 }
 
 /** The runtime has raised ours before our first line. */

@@ -40,8 +40,7 @@ export function step(args: readonly string[], state: State): Target {
   lockFile(file, wait, state.descriptors, (verb, code) =>
     silent ? new Stop("", 0) : failed(NAME, `unable to ${verb} ${file}`, code),
   );
-  const target = run(NAME, program);
-  return silent ? { ...target, trouble: null } : target;
+  return run(NAME, program);
 }
 
 export const main = (args: string[]) => chain({ usage, step }, args);
