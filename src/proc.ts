@@ -79,6 +79,16 @@ export function readEnviron(pid: number): string[] | null {
   return read(`/proc/${pid}/environ`)?.split("\0") ?? null;
 }
 
+/** What ps(1) calls it. */
+export function readName(pid: number): string | null {
+  return read(`/proc/${pid}/comm`)?.trimEnd() ?? null;
+}
+
+/** The words that it was started with. */
+export function readCommandLine(pid: number): string[] | null {
+  return read(`/proc/${pid}/cmdline`)?.split("\0") ?? null;
+}
+
 /** Differs after every boot. */
 export function bootId(): string {
   return read("/proc/sys/kernel/random/boot_id")?.trim() ?? "none";

@@ -1,6 +1,5 @@
 /** Resource limits of the program to come. */
 import { serviceFileLimits } from "../environment.ts";
-import { E } from "../libc.ts";
 import { getLimit, type Limit, rawLimit, setLimit, setRawLimit } from "./calls.ts";
 
 /** RLIMIT_*, the same on x86-64 and arm64. */
@@ -24,7 +23,15 @@ export const RESOURCE = {
 } as const;
 
 /** What -m is about. */
-export const MEMORY: readonly number[] = [RESOURCE.DATA, RESOURCE.STACK, RESOURCE.MEMLOCK, RESOURCE.AS];
+export const MEMORY: readonly number[] = [
+  RESOURCE.DATA,
+  RESOURCE.STACK,
+  RESOURCE.MEMLOCK,
+  RESOURCE.AS,
+];
+
+/** What the runtime needs more of than most programs. */
+const HARMFUL: readonly number[] = [...MEMORY, RESOURCE.NPROC];
 
 export const UNLIMITED = 0xffff_ffff_ffff_ffffn;
 
@@ -33,7 +40,6 @@ export class Limits {
   /** Asked for in time: there may be no /proc later. */
   private readonly files = givenFileLimit();
   private readonly wanted = new Map<number, Limit>();
-  private readonly before = new Map<number, Limit>();
 
   /** As the program to come will have it. */
   get(resource: number): Limit {
@@ -48,12 +54,15 @@ export class Limits {
     this.wanted.set(resource, { soft: soft !== null && soft < hard ? soft : hard, hard });
   }
 
-  /** A hard limit is raised at once: later there may be no right to. 0, or minus the errno. */
+  /**
+   * A hard limit that is raised is so at once: later there may be no right to. One that is lowered,
+   * too, where that does no harm: raising it again takes that right. 0, or minus the errno.
+   */
   set(resource: number, limit: Limit): number {
-    if (limit.soft > limit.hard) return -E.INVAL;
     const now = getLimit(resource);
-    const code =
-      limit.hard > now.hard ? setLimit(resource, { soft: now.soft, hard: limit.hard }) : 0;
+    const soft = now.soft < limit.hard ? now.soft : limit.hard;
+    const atOnce = limit.hard > now.hard || !HARMFUL.includes(resource);
+    const code = atOnce ? setLimit(resource, { soft, hard: limit.hard }) : 0;
     if (code === 0) this.wanted.set(resource, limit);
     return code;
   }

@@ -1,7 +1,6 @@
 /** Accounts as the system knows them, by libc: where nsswitch.conf(5) sends us. */
 import * as libc from "../libc.ts";
 import { cstr } from "../libc.ts";
-import { reason } from "../log/words.ts";
 import { setgid, setgroups, setuid } from "./calls.ts";
 import { failed, fatal } from "./chain.ts";
 import type { Limits } from "./limits.ts";
@@ -27,9 +26,6 @@ const SECOND_ID = 20;
 
 const ERANGE = 34;
 const MOST = 1 << 24;
-/** What some of the sources say in place of nothing at all. */
-const NO_SUCH = [libc.E.NOENT, libc.E.SRCH, libc.E.PERM, libc.E.BADF];
-
 function entry(call: typeof c.getpwnam_r, name: string): DataView | NotFound {
   const found = new BigUint64Array(new ArrayBuffer(8));
   const struct = new Uint8Array(new ArrayBuffer(64));
@@ -38,7 +34,7 @@ function entry(call: typeof c.getpwnam_r, name: string): DataView | NotFound {
     const code = call(cstr(name), struct, text, size, found);
     if (code === ERANGE && size < MOST) continue;
     if (found[0] !== 0n) return new DataView(struct.buffer);
-    return NO_SUCH.includes(code as never) ? 0 : -code;
+    return -code;
   }
 }
 
@@ -96,7 +92,7 @@ export function readAccount(
 export function account(program: string, name: string): Ids {
   const found = findUser(name);
   if (typeof found !== "number") return found;
-  throw fatal(program, `unknown account ${name}${found === 0 ? "" : `: ${reason(found)}`}`);
+  throw fatal(program, `unknown account ${name}`);
 }
 
 /**
