@@ -155,6 +155,7 @@ export const O = {
 export const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EACCESS = 0x200;
 const AT_EMPTY_PATH = 0x1000;
 const UNCHANGED = 0xffffffff;
 const X_OK = 1;
@@ -316,9 +317,9 @@ export function rmdirat(dir: number, path: string): number {
   return result(c.unlinkat(dir, cstr(path), AT_REMOVEDIR));
 }
 
-/** 0 when this process may execute the file that the path leads to. */
+/** 0 when this process, as whom it acts, may execute the file that the path leads to. */
 export function executableAt(dir: number, path: string): number {
-  return result(c.faccessat(dir, cstr(path), X_OK, 0));
+  return result(c.faccessat(dir, cstr(path), X_OK, AT_EACCESS));
 }
 
 // statx(2) and getdents64(2) have the same layouts everywhere; node:fs would add 1 ms to the

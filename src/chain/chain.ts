@@ -10,7 +10,7 @@ import { environment, escapeBytes, getenv } from "../bytes.ts";
 import { err } from "../cli.ts";
 import * as libc from "../libc.ts";
 import { AT_FDCWD, E } from "../libc.ts";
-import { askedForHelp, type GivenOptions, getopt } from "../log/arguments.ts";
+import { askedForHelp, type GivenOptions } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
 import { choose, programs } from "../programs.ts";
 import { exitNow, resetSignals } from "./calls.ts";
@@ -74,8 +74,8 @@ export function wrongUsage(program: string, line: string, wrong: string | null =
   return new Stop(`${first}${line}\n`, WRONG);
 }
 
-/** Does something with each option, in their order; returns what follows them. */
-export function eachOption(
+/** Acts on each option, in their order, and returns what follows them. */
+export function readOptions(
   { options, rest, wrong }: GivenOptions,
   act: (name: string, value: string) => void,
   whenWrong: (wrong: string) => Stop,
@@ -84,8 +84,6 @@ export function eachOption(
   if (wrong !== null) throw whenWrong(wrong);
   return rest;
 }
-
-export { getopt };
 
 /** The rest of a command line as what is to be run. */
 export function run(program: string, argv: readonly string[]): Target {

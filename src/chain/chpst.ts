@@ -4,19 +4,10 @@ import { escapeBytes } from "../bytes.ts";
 import { err } from "../cli.ts";
 import * as libc from "../libc.ts";
 import { AT_FDCWD, O } from "../libc.ts";
-import { WrongUsage } from "../log/arguments.ts";
+import { getopt, WrongUsage } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
 import * as calls from "./calls.ts";
-import {
-  chain,
-  eachOption,
-  failed,
-  fatal,
-  getopt,
-  type State,
-  type Target,
-  wrongUsage,
-} from "./chain.ts";
+import { chain, failed, fatal, readOptions, type State, type Target, wrongUsage } from "./chain.ts";
 import { LETTERS, LONG, noSettings, note, type Settings } from "./chpst-options.ts";
 import { readEnvironmentDirectory, type Stage, type Trouble } from "./environ.ts";
 import { lockFile } from "./lock.ts";
@@ -78,7 +69,7 @@ function readSettings(args: readonly string[]): [Settings, readonly string[]] {
       throw error instanceof WrongUsage ? wrong(error.message || null) : error;
     }
   };
-  const program = eachOption(getopt(args, LETTERS, LONG), read, wrong);
+  const program = readOptions(getopt(args, LETTERS, LONG), read, wrong);
   if (program.length === 0) throw wrong();
   return [settings, program];
 }

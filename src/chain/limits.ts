@@ -84,8 +84,10 @@ export class Limits {
       .map(
         ([resource, limit]) => [resource, rawLimit(limit), afterwards(resource, limit)] as const,
       );
-    for (const [resource, limit] of changes) setRawLimit(resource, limit);
-    const code = act();
+    let code = 0;
+    for (const [resource, limit] of changes) code ||= setRawLimit(resource, limit);
+    // Without one of them, never.
+    code ||= act();
     for (const [resource, , limit] of changes) setRawLimit(resource, limit);
     return code;
   }

@@ -1,9 +1,10 @@
 /** setlock(8): runs a program with a file locked. */
+
+import { getopt } from "../log/arguments.ts";
 import {
   chain,
-  eachOption,
   failed,
-  getopt,
+  readOptions,
   run,
   type State,
   Stop,
@@ -28,7 +29,7 @@ const USAGE = "setlock: usage: setlock [ -nNxX ] file program [ arg ... ]";
 
 export function step(args: readonly string[], state: State): Target {
   let [wait, silent] = [true, false];
-  const [file, ...program] = eachOption(
+  const [file, ...program] = readOptions(
     getopt(args, "nNxX"),
     (letter) => {
       if (letter === "n" || letter === "N") wait = letter === "N";

@@ -1,5 +1,7 @@
 /** softlimit(8): runs a program with other soft resource limits. */
-import { chain, eachOption, getopt, run, type State, type Target, wrongUsage } from "./chain.ts";
+
+import { getopt } from "../log/arguments.ts";
+import { chain, readOptions, run, type State, type Target, wrongUsage } from "./chain.ts";
 import { MEMORY, RESOURCE, scanUnsigned } from "./limits.ts";
 
 export const usage = `usage: softlimit [OPTION ...] PROGRAM [ARG ...]
@@ -41,7 +43,7 @@ const RESOURCES: Readonly<Record<string, readonly number[]>> = {
 };
 
 export function step(args: readonly string[], { limits }: State): Target {
-  const program = eachOption(
+  const program = readOptions(
     getopt(args, "a:c:d:f:l:m:o:p:r:s:t:"),
     (letter, value) => {
       const most = value === "=" ? null : scanUnsigned(value);

@@ -26,6 +26,8 @@ const SECOND_ID = 20;
 
 const ERANGE = 34;
 const MOST = 1 << 24;
+
+/** What libc finds of that name: in a larger and larger buffer until it fits. */
 function entry(call: typeof c.getpwnam_r, name: string): DataView | NotFound {
   const found = new BigUint64Array(new ArrayBuffer(8));
   const struct = new Uint8Array(new ArrayBuffer(64));
@@ -33,8 +35,7 @@ function entry(call: typeof c.getpwnam_r, name: string): DataView | NotFound {
     const text = new Uint8Array(new ArrayBuffer(size));
     const code = call(cstr(name), struct, text, size, found);
     if (code === ERANGE && size < MOST) continue;
-    if (found[0] !== 0n) return new DataView(struct.buffer);
-    return -code;
+    return found[0] === 0n ? -code : new DataView(struct.buffer);
   }
 }
 

@@ -120,7 +120,9 @@ const commands: Run[] = [
   ...["-0", "-02"].map((option) => ({ args: [option, "-l", "lock", ...FILES] })),
   ...wrong.map((options) => ({ args: [...options, "true"] })),
   ...wrong.map((options, i) => ({ args: [...(kinds[i % 8] ?? []), ...options, "true"] })),
-  ...wrong.map((options, i) => ({ args: [...options, ...(wrong[i + 7] ?? []), "true"] })),
+  ...wrong
+    .filter((_, i) => i % 2 === 0)
+    .map((options, i) => ({ args: [...options, ...(wrong[2 * i + 7] ?? []), "true"] })),
   ...["u", "U", "e", "/", "n", "l", "m", "o"].map((letter) => ({ args: [`-${letter}`] })),
   { args: [] },
   { args: ["no-such-program"] },
@@ -138,7 +140,7 @@ const nobodys: Run[] = [
   ...right.map((options) => ({ args: [...options, ...SHOW] })),
   ...wrong.map((options) => ({ args: [...options, "true"] })),
   ...pairs(kinds)
-    .filter((_, i) => i % 4 === 0)
+    .filter((_, i) => i % 6 === 0)
     .map(([a, b]) => ({ args: [...a, ...b, ...SHOW] })),
 ];
 
