@@ -75,8 +75,9 @@ function readSettings(args: readonly string[]): [Settings, readonly string[]] {
 }
 
 /** What could not be done, and perhaps to what. */
-function must(code: number, verb: string, thing = ""): void {
-  if (code < 0) throw failed(NAME, `unable to ${verb}${thing === "" ? "" : `: ${thing}`}`, code);
+function must(code: number, verb: string, thing?: string): void {
+  if (code >= 0) return;
+  throw failed(NAME, `unable to ${thing === undefined ? verb : `${verb}: ${thing}`}`, code);
 }
 
 /** In the order of the original, with ours in between where they belong. */

@@ -113,6 +113,28 @@ export function sameAs(
   }
 }
 
+/** Options of chpst, one of each kind. */
+export const KINDS: readonly (readonly string[])[] = [
+  ["-u", "nobody"],
+  ["-u", ":1:2:3"],
+  ["-U", "daemon"],
+  ["-b", "zero"],
+  ["-e", "env"],
+  ["-/", "/"],
+  ["-n", "5"],
+  ["-l", "lock"],
+  ["-m", "180000000"],
+  ["-d", "150000000"],
+  ["-o", "64"],
+  ["-p", "5000"],
+  ["-f", "100000000"],
+  ["-c", "0"],
+  ["-r", "77777777"],
+  ["-t", "100"],
+  ["-vP"],
+  ["-0"],
+];
+
 /** Every two of these, one after the other. */
 export function pairs<T>(items: readonly T[]): [T, T][] {
   return items.flatMap((a, i) => items.slice(i + 1).map((b): [T, T] => [a, b]));
