@@ -102,10 +102,13 @@ export function pidNamespace(): string {
 
 /** The soft and hard limit on open descriptors of another process, from /proc/PID/limits. */
 export function readFileLimits(pid: number): { soft: number; hard: number } | null {
-  const found = read(`/proc/${pid}/limits`)?.match(/^Max open files\s+(\S+)\s+(\S+)/m);
-  if (!found) return null;
+  const text = read(`/proc/${pid}/limits`);
+  // Without a regular expression, which takes 0.1 ms to compile: every short-lived program pays.
+  const [, after] = text?.split("\nMax open files", 2) ?? [];
+  if (after === undefined) return null;
+  const [soft = "", hard = ""] = after.split(" ").filter((word) => word !== "");
   const number = (s: string) => (s === "unlimited" ? Number.POSITIVE_INFINITY : Number(s));
-  return { soft: number(found[1] ?? ""), hard: number(found[2] ?? "") };
+  return { soft: number(soft), hard: number(hard) };
 }
 
 /** Given up to read /proc when all descriptors are in use: "dead" would be the wrong answer. */

@@ -120,6 +120,8 @@ export function setLimit(resource: number, limit: Limit): number {
   return setRawLimit(resource, rawLimit(limit));
 }
 
+/** Of a signal mask in /proc. */
+const DIGITS = 16;
 /** struct sigaction of the kernel: all zero is the default, without flags. */
 const defaultAction = new BigUint64Array(new ArrayBuffer(32));
 
@@ -128,8 +130,9 @@ const defaultAction = new BigUint64Array(new ArrayBuffer(32));
  * Not by signal(3): libc keeps two for itself, which whoever started us may have ignored.
  */
 export function resetSignals(): void {
-  const status = libc.readFile("/proc/thread-self/status");
-  const [, mask = "f".repeat(16)] = String(status).match(/^SigIgn:\s*(\w+)/m) ?? [];
+  const status = String(libc.readFile("/proc/thread-self/status"));
+  const [, after = "f".repeat(DIGITS)] = status.split("\nSigIgn:\t", 2);
+  const mask = after.slice(0, DIGITS);
   for (const [i, digit] of [...mask].reverse().entries()) {
     const bits = Number.parseInt(digit, 16);
     for (let bit = 0; bit < 4; bit++) {

@@ -40,7 +40,7 @@ export type Target = {
   /** Looked for in PATH unless it has a slash. */
   readonly file: string;
   readonly argv: readonly string[];
-  /** Said, with the reason, when it cannot be run. */
+  /** What is said, before the reason, when it cannot be run. */
   readonly trouble: string;
 };
 
@@ -88,7 +88,7 @@ export function readOptions(
 /** The rest of a command line as what is to be run. */
 export function run(program: string, argv: readonly string[]): Target {
   const [file = ""] = argv;
-  return { file, argv, trouble: `${program}: fatal: unable to run ${escapeBytes(file)}` };
+  return { file, argv, trouble: `${program}: fatal: unable to run ${file}` };
 }
 
 /** A whole chain, from its first step on. Returns only when it comes to nothing. */
@@ -174,6 +174,6 @@ function become({ argv, trouble }: Target, paths: readonly string[], state: Stat
     const script = new libc.Strings(["/bin/sh", path, ...argv.slice(1)]);
     return limits.during(() => libc.execveWith("/bin/sh", script, variables));
   });
-  err(`${trouble}: ${reason(code)}\n`);
+  err(`${escapeBytes(trouble)}: ${reason(code)}\n`);
   return exitNow(FATAL);
 }

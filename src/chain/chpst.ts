@@ -104,7 +104,7 @@ export function step(args: readonly string[], state: State): Target {
 
   const [file = ""] = program;
   const argv = [settings.argv0 ?? file, ...program.slice(1)];
-  return { file, argv, trouble: `chpst: fatal: unable to run: ${escapeBytes(argv[0] ?? "")}` };
+  return { file, argv, trouble: `chpst: fatal: unable to run: ${argv[0]}` };
 }
 
 function beginSession({ session }: Settings): void {

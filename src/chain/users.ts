@@ -15,10 +15,13 @@ export type Ids = {
 type NotFound = number;
 
 const args = ["ptr", "ptr", "ptr", "u64", "ptr"] as const;
-const c = libc.bind({
-  getgrnam_r: { args, returns: "i32" },
-  getpwnam_r: { args, returns: "i32" },
-});
+const bindCalls = () =>
+  libc.bind({
+    getgrnam_r: { args, returns: "i32" },
+    getpwnam_r: { args, returns: "i32" },
+  });
+type Calls = ReturnType<typeof bindCalls>;
+let calls: Calls | null = null;
 
 // struct passwd and struct group: pointers to name and password, then these.
 const ID = 16;
@@ -28,25 +31,26 @@ const ERANGE = 34;
 const MOST = 1 << 24;
 
 /** What libc finds of that name: in a larger and larger buffer until it fits. */
-function entry(call: typeof c.getpwnam_r, name: string): DataView | NotFound {
+function entry(call: keyof Calls, name: string): DataView | NotFound {
+  calls ??= bindCalls();
   const found = new BigUint64Array(new ArrayBuffer(8));
   const struct = new Uint8Array(new ArrayBuffer(64));
   for (let size = 4_096; ; size *= 4) {
     const text = new Uint8Array(new ArrayBuffer(size));
-    const code = call(cstr(name), struct, text, size, found);
+    const code = calls[call](cstr(name), struct, text, size, found);
     if (code === ERANGE && size < MOST) continue;
     return found[0] === 0n ? -code : new DataView(struct.buffer);
   }
 }
 
 export function findUser(name: string): Ids | NotFound {
-  const struct = entry(c.getpwnam_r, name);
+  const struct = entry("getpwnam_r", name);
   if (typeof struct === "number") return struct;
   return { uid: struct.getUint32(ID, true), gids: [struct.getUint32(SECOND_ID, true)] };
 }
 
 function findGroup(name: string): { gid: number } | NotFound {
-  const struct = entry(c.getgrnam_r, name);
+  const struct = entry("getgrnam_r", name);
   return typeof struct === "number" ? struct : { gid: struct.getUint32(ID, true) };
 }
 
