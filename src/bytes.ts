@@ -8,7 +8,8 @@ import * as libc from "./libc.ts";
 
 function zeroTerminated(path: string): string[] {
   const text = libc.readFile(path);
-  return typeof text !== "string" || text === "" ? [] : text.replace(/\0$/, "").split("\0");
+  if (typeof text !== "string" || text === "") return [];
+  return (text.endsWith("\0") ? text.slice(0, -1) : text).split("\0");
 }
 
 // Read once: later there may be no descriptor to read them with.
@@ -54,7 +55,8 @@ export function quoteWord(word: string): string {
 
 /** The part of a path after its last slash; trailing slashes do not count. */
 export function basename(path: string): string {
-  return path.replace(/\/+$/, "").replace(/^.*\//s, "");
+  if (path.endsWith("/")) return basename(path.slice(0, -1));
+  return path.slice(path.lastIndexOf("/") + 1);
 }
 
 /** The path of the directory that something is in. */

@@ -114,9 +114,25 @@ export function findProgram(name: string): string | null {
  */
 export function serviceFileLimits(option: number | null): libc.Limits {
   const own = libc.getFileLimits();
-  const parent = proc.readFileLimits(process.ppid);
-  const inherited = parent?.hard === own.hard ? parent.soft : NOFILE;
-  return { soft: Math.min(option ?? inherited, own.hard), hard: own.hard };
+  return {
+    soft: Math.min(option ?? softLimitBelow(process.ppid, own.hard), own.hard),
+    hard: own.hard,
+  };
+}
+
+/** Ours that start others within a limit that is not their own. */
+const SUPERVISORS = ["sysmgr", "runsyssv"];
+
+/** The soft limit that a process leaves to its children. A supervisor of ours has had its own raised. */
+function softLimitBelow(pid: number, hard: number): number {
+  const limits = proc.readFileLimits(pid);
+  if (limits?.hard !== hard) return NOFILE;
+  if (!SUPERVISORS.includes(proc.readName(pid) ?? "")) return limits.soft;
+  const option = proc
+    .readCommandLine(pid)
+    ?.join(" ")
+    .match(/ --nofile[= ](\d+)( |$)/)?.[1];
+  return option ? Number(option) : softLimitBelow(proc.readStat(pid)?.ppid ?? 0, hard);
 }
 
 /** Descriptors that our own parent left open are nobody's business below us. */

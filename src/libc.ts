@@ -10,7 +10,7 @@
  *   collector moves its storage. What C keeps a pointer to lives in an ArrayBuffer of its own.
  * - errno is read right after the call, before anything else can run.
  */
-import { dlopen, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { dlopen, type FFIFunction, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { READ_LIMIT } from "../config.ts";
 
 const names =
@@ -76,13 +76,14 @@ const signatures = {
   write: { args: [int, "ptr", "u64"], returns: int },
 } as const;
 
-const c = load();
+const c = bind(signatures);
 const errnoAt = c.__errno_location();
 
-function load() {
+/** Functions of libc by name. What few programs need they bind themselves: it takes time at start. */
+export function bind<Signatures extends Record<string, FFIFunction>>(wanted: Signatures) {
   for (const name of names) {
     try {
-      return dlopen(name, signatures).symbols;
+      return dlopen(name, wanted).symbols;
     } catch {
       // the other libc's name
     }
@@ -91,7 +92,7 @@ function load() {
 }
 
 /** Turns C's -1 and errno into the kernel's own convention. */
-function result(value: number): number {
+export function result(value: number): number {
   return value >= 0 || errnoAt === null ? value : -read.i32(errnoAt, 0);
 }
 
@@ -100,7 +101,7 @@ const PATH_MAX = 4096;
 const paths = [0, 1].map(() => Buffer.from(new ArrayBuffer(PATH_MAX + 1)));
 
 /** A C string, good until the next one in the same slot is made. */
-function cstr(bytes: string, slot: 0 | 1 = 0): Uint8Array {
+export function cstr(bytes: string, slot: 0 | 1 = 0): Uint8Array {
   const buffer = paths[slot];
   if (!buffer || bytes.length > PATH_MAX) return Buffer.from(`${bytes}\0`, "latin1");
   buffer[buffer.write(bytes, "latin1")] = 0;
@@ -111,11 +112,13 @@ function cstr(bytes: string, slot: 0 | 1 = 0): Uint8Array {
 
 /** The errno values we tell apart (asm-generic: the same on every Linux we build for). */
 export const E = {
+  PERM: 1,
   NOENT: 2,
   SRCH: 3,
   INTR: 4,
   NXIO: 6,
   NOEXEC: 8,
+  BADF: 9,
   AGAIN: 11,
   NOMEM: 12,
   ACCES: 13,
@@ -156,6 +159,7 @@ export const O = {
 export const AT_FDCWD = -100;
 const AT_REMOVEDIR = 0x200;
 const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EACCESS = 0x200;
 const AT_EMPTY_PATH = 0x1000;
 const UNCHANGED = 0xffffffff;
 const X_OK = 1;
@@ -318,9 +322,9 @@ export function rmdirat(dir: number, path: string): number {
   return result(c.unlinkat(dir, cstr(path), AT_REMOVEDIR));
 }
 
-/** 0 when this process may execute the file that the path leads to. */
+/** 0 when this process, as whom it acts, may execute the file that the path leads to. */
 export function executableAt(dir: number, path: string): number {
-  return result(c.faccessat(dir, cstr(path), X_OK, 0));
+  return result(c.faccessat(dir, cstr(path), X_OK, AT_EACCESS));
 }
 
 // statx(2) and getdents64(2) have the same layouts everywhere; node:fs would add 1 ms to the
@@ -468,9 +472,9 @@ export function writeBytes(fd: number, bytes: Uint8Array, from: number, to: numb
   return result(c.write(fd, ptr(bytes, from), to - from));
 }
 
-/** The same at the beginning of the file, wherever the descriptor stands. */
-export function overwriteBytes(fd: number, bytes: Uint8Array): number {
-  return result(Number(c.pwrite(fd, ptr(bytes), bytes.length, 0)));
+/** The same at a place in the file (its beginning), wherever the descriptor stands. */
+export function overwriteBytes(fd: number, bytes: Uint8Array, at = 0): number {
+  return result(Number(c.pwrite(fd, ptr(bytes), bytes.length, at)));
 }
 
 function pollOut(fd: number, milliseconds: number): boolean {
@@ -530,6 +534,14 @@ export function lock(fd: number): number {
 /** Takes the exclusive lock of an open file without waiting; -E.AGAIN when another has it. */
 export function lockNow(fd: number): number {
   return result(c.flock(fd, LOCK_EX | LOCK_NB));
+}
+
+/** Takes it, waiting until nobody else has it. */
+export function lock(fd: number): number {
+  for (;;) {
+    const code = result(c.flock(fd, LOCK_EX));
+    if (code !== -E.INTR) return code;
+  }
 }
 
 /** True for a terminal. (node:tty would load its streams: 3 ms.) */
@@ -595,10 +607,10 @@ export function sendTo(
   return result(Number(c.sendto(fd, bytes, bytes.length, 0, to, to.length)));
 }
 
-/** A pipe: its reading and its writing end, both close-on-exec. */
-export function pipe(): { read: number; write: number } | number {
+/** A pipe: its reading and its writing end, both close-on-exec; neither waits, by default. */
+export function pipe(flags: number = O.NONBLOCK): { read: number; write: number } | number {
   const ends = new Int32Array(2);
-  const code = result(c.pipe2(ends, O.CLOEXEC | O.NONBLOCK));
+  const code = result(c.pipe2(ends, O.CLOEXEC | flags));
   return code < 0 ? code : { read: ends[0] ?? -1, write: ends[1] ?? -1 };
 }
 
@@ -808,9 +820,12 @@ export class Strings {
 
 /** Becomes another program; returns only when that failed. */
 export function execve(path: string, argv: readonly string[], env: readonly string[]): number {
-  const args = new Strings(argv);
-  const vars = new Strings(env);
-  return result(c.execve(cstr(path), args.pointers, vars.pointers));
+  return execveWith(path, new Strings(argv), new Strings(env));
+}
+
+/** The same when there may be no memory any more. */
+export function execveWith(path: string, argv: Strings, env: Strings): number {
+  return result(c.execve(cstr(path), argv.pointers, env.pointers));
 }
 
 export type SpawnRequest = {

@@ -1,17 +1,10 @@
 /** The basename of argv[0] picks the program; `sysmgr NAME ...` does where a link is not wanted. */
-import { basename, commandLine, escapeBytes } from "./bytes.ts";
+import { commandLine, escapeBytes } from "./bytes.ts";
 import { complain, Failure, UsageError } from "./cli.ts";
-import { programs } from "./programs.ts";
+import { choose, programs } from "./programs.ts";
 
-const [calledAs = "sysmgr", ...given] = commandLine();
-const { name, args } = choose(basename(calledAs), given);
+const { name, args } = choose(commandLine());
 run(name, args).then(process.exit);
-
-function choose(called: string, args: string[]): { name: string; args: string[] } {
-  if (called !== "sysmgr" && Object.hasOwn(programs, called)) return { name: called, args };
-  const [first = "", ...rest] = args;
-  return Object.hasOwn(programs, first) ? { name: first, args: rest } : { name: "sysmgr", args };
-}
 
 async function run(name: string, args: string[]): Promise<number> {
   try {

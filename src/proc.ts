@@ -81,6 +81,16 @@ export function readEnviron(pid: number): string[] | null {
   return read(`/proc/${pid}/environ`)?.split("\0") ?? null;
 }
 
+/** What ps(1) calls it. */
+export function readName(pid: number): string | null {
+  return read(`/proc/${pid}/comm`)?.trimEnd() ?? null;
+}
+
+/** The words that it was started with. */
+export function readCommandLine(pid: number): string[] | null {
+  return read(`/proc/${pid}/cmdline`)?.split("\0") ?? null;
+}
+
 /** Differs after every boot. */
 export function bootId(): string {
   return read("/proc/sys/kernel/random/boot_id")?.trim() ?? "none";
@@ -94,10 +104,13 @@ export function pidNamespace(): string {
 
 /** The soft and hard limit on open descriptors of another process, from /proc/PID/limits. */
 export function readFileLimits(pid: number): { soft: number; hard: number } | null {
-  const found = read(`/proc/${pid}/limits`)?.match(/^Max open files\s+(\S+)\s+(\S+)/m);
-  if (!found) return null;
+  const text = read(`/proc/${pid}/limits`);
+  // Without a regular expression, which takes 0.1 ms to compile: every short-lived program pays.
+  const [, after] = text?.split("\nMax open files", 2) ?? [];
+  if (after === undefined) return null;
+  const [soft = "", hard = ""] = after.split(" ").filter((word) => word !== "");
   const number = (s: string) => (s === "unlimited" ? Number.POSITIVE_INFINITY : Number(s));
-  return { soft: number(found[1] ?? ""), hard: number(found[2] ?? "") };
+  return { soft: number(soft), hard: number(hard) };
 }
 
 /** Given up to read /proc when all descriptors are in use: "dead" would be the wrong answer. */

@@ -1,10 +1,15 @@
 /** The table of programs: it drives dispatch, links, installation and the checks. */
+import { basename } from "./bytes.ts";
+
+import type { Step } from "./chain/chain.ts";
 
 export type Module = {
   /** `usage: NAME ...`, then the options: what --help prints. */
   readonly usage: string;
   /** Runs the program; args exclude its name. Resolves to the exit code. */
   readonly main: (args: string[]) => number | Promise<number>;
+  /** Of a program that becomes another one: what it does before. */
+  readonly step?: Step;
 };
 
 export type Program = {
@@ -12,7 +17,20 @@ export type Program = {
   readonly section: number;
   readonly summary: string;
   readonly load: () => Promise<Module>;
+  /** It has a step. */
+  readonly chained?: true;
 };
+
+/** Which program the words of a command line mean, argv[0] first, and what is left for it. */
+export function choose([calledAs = "sysmgr", ...args]: readonly string[]): {
+  name: string;
+  args: string[];
+} {
+  const called = basename(calledAs);
+  if (called !== "sysmgr" && Object.hasOwn(programs, called)) return { name: called, args };
+  const [first = "", ...rest] = args;
+  return Object.hasOwn(programs, first) ? { name: first, args: rest } : { name: "sysmgr", args };
+}
 
 export const programs: Readonly<Record<string, Program>> = {
   sysmgr: {
@@ -69,5 +87,57 @@ export const programs: Readonly<Record<string, Program>> = {
     section: 8,
     summary: "write timestamps as local time",
     load: () => import("./log/tai64nlocal.ts"),
+  },
+  chpst: {
+    section: 8,
+    summary: "run a program with a changed process state",
+    load: () => import("./chain/chpst.ts"),
+    chained: true,
+  },
+  envdir: {
+    section: 8,
+    summary: "run a program with variables from a directory",
+    load: () => import("./chain/envdir.ts"),
+    chained: true,
+  },
+  envuidgid: {
+    section: 8,
+    summary: "run a program with an account's ids in its environment",
+    load: () => import("./chain/envuidgid.ts"),
+    chained: true,
+  },
+  fghack: {
+    section: 8,
+    summary: "wait for a program that puts itself into the background",
+    load: () => import("./chain/fghack.ts"),
+  },
+  pgrphack: {
+    section: 8,
+    summary: "run a program in a session of its own",
+    load: () => import("./chain/pgrphack.ts"),
+    chained: true,
+  },
+  setlock: {
+    section: 8,
+    summary: "run a program with a file locked",
+    load: () => import("./chain/setlock.ts"),
+    chained: true,
+  },
+  setuidgid: {
+    section: 8,
+    summary: "run a program as another user",
+    load: () => import("./chain/setuidgid.ts"),
+    chained: true,
+  },
+  softlimit: {
+    section: 8,
+    summary: "run a program with other resource limits",
+    load: () => import("./chain/softlimit.ts"),
+    chained: true,
+  },
+  utmpset: {
+    section: 8,
+    summary: "log out a terminal line",
+    load: () => import("./chain/utmpset.ts"),
   },
 };

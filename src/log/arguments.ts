@@ -17,29 +17,57 @@ export function leadingNumber(text: string): number {
 export class WrongUsage extends Error {}
 
 export type GivenOptions = {
-  readonly letters: readonly (readonly [letter: string, value: string])[];
+  /** Letters, or long names, each with its value; "" for one that takes none. */
+  readonly options: readonly (readonly [name: string, value: string])[];
   readonly rest: readonly string[];
+  /** What is wrong with the option after these, if anything is; then there is no rest. */
+  readonly wrong: string | null;
 };
 
-/** Options as getopt(3) reads them up to the first operand. Throws WrongUsage. */
-export function getopt(args: readonly string[], known: string): GivenOptions {
-  const letters: [string, string][] = [];
+/**
+ * Options as the originals' getopt reads them, up to the first operand. A word that begins with
+ * two dashes ends them, unless there are long options: their names, and whether they take a value.
+ */
+export function getopt(
+  args: readonly string[],
+  known: string,
+  long?: ReadonlyMap<string, boolean>,
+): GivenOptions {
+  const options: [string, string][] = [];
   const rest = [...args];
-  while (rest[0]?.startsWith("-") && rest[0] !== "-") {
-    const word = rest.shift() ?? "";
-    if (word === "--") break;
+  const take = (name: string, valued: boolean, attached: string | undefined) => {
+    const value = valued ? (attached ?? rest.shift()) : "";
+    if (value === undefined) throw new WrongUsage(`option requires an argument -- ${name}`);
+    options.push([name, value]);
+  };
+  const readLong = (word: string) => {
+    const [, name = "", attached] = word.match(/^--([^=]*)(?:=(.*))?$/s) ?? [];
+    const valued = long?.get(name);
+    if (valued === undefined || (!valued && attached !== undefined)) {
+      throw new WrongUsage(`illegal option -- ${name}`);
+    }
+    take(name, valued, attached);
+  };
+  const readShort = (word: string) => {
     for (let i = 1; i < word.length; i++) {
       const letter = word[i] ?? "";
-      const at = known.indexOf(letter);
-      if (at < 0 || letter === ":") throw new WrongUsage(`illegal option -- ${letter}`);
-      if (known[at + 1] !== ":") letters.push([letter, ""]);
-      else {
-        const value = word.slice(i + 1) || rest.shift();
-        if (value === undefined) throw new WrongUsage(`option requires an argument -- ${letter}`);
-        letters.push([letter, value]);
-        break;
-      }
+      const at = letter === ":" ? -1 : known.indexOf(letter);
+      if (at < 0) throw new WrongUsage(`illegal option -- ${letter}`);
+      const valued = known[at + 1] === ":";
+      take(letter, valued, word.slice(i + 1) || undefined);
+      if (valued) return;
     }
+  };
+  try {
+    while (rest[0]?.startsWith("-") && rest[0] !== "-") {
+      const word = rest.shift() ?? "";
+      if (!word.startsWith("--")) readShort(word);
+      else if (long && word !== "--") readLong(word);
+      else break;
+    }
+  } catch (error) {
+    if (!(error instanceof WrongUsage)) throw error;
+    return { options, rest: [], wrong: error.message };
   }
-  return { letters, rest };
+  return { options, rest, wrong: null };
 }

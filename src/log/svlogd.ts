@@ -45,10 +45,10 @@ type Options = {
 };
 
 function readOptions(args: readonly string[]): Options {
-  const { letters, rest: directories } = getopt(args, "R:r:l:b:tvV");
+  const { options, rest: directories, wrong } = getopt(args, "R:r:l:b:tvV");
   let [timestamp, verbose, charset, replacement] = [0, false, "", ""];
   let [lineMax, buffer] = [1_000, 1_024];
-  for (const [letter, value] of letters) {
+  for (const [letter, value] of options) {
     if (letter === "t") timestamp = Math.min(timestamp + 1, 3);
     if (letter === "v") verbose = true;
     if (letter === "V") throw new WrongUsage();
@@ -63,6 +63,7 @@ function readOptions(args: readonly string[]): Options {
       replacement ||= "_";
     }
   }
+  if (wrong !== null) throw new WrongUsage(wrong);
   if (directories.length === 0 || buffer <= lineMax) throw new WrongUsage();
   if (lineMax > LONGEST_LINE) throw new Failure("fatal: out of memory.", 111);
   return {
