@@ -41,6 +41,8 @@ lint: node_modules/.installed
 
 bench: all
 	@$(BUN) scripts/bench.ts $(ARGS)
+	@$(BUN) scripts/bench/loggers.ts
+	@$(BUN) scripts/bench/chain.ts
 
 soak: all
 	@$(BUN) scripts/soak.ts $(ARGS)

@@ -55,8 +55,9 @@ export function quoteWord(word: string): string {
 
 /** The part of a path after its last slash; trailing slashes do not count. */
 export function basename(path: string): string {
-  if (path.endsWith("/")) return basename(path.slice(0, -1));
-  return path.slice(path.lastIndexOf("/") + 1);
+  let end = path.length;
+  while (path[end - 1] === "/") end--;
+  return path.slice(path.lastIndexOf("/", end - 1) + 1, end);
 }
 
 /** The path of the directory that something is in. */

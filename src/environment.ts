@@ -121,7 +121,16 @@ export function serviceFileLimits(option: number | null): libc.Limits {
 }
 
 /** Ours that start others within a limit that is not their own. */
-const SUPERVISORS = ["sysmgr", "runsyssv"];
+const SUPERVISORS = [
+  "sysmgr",
+  "runsyssv",
+  "runsvdir",
+  "runsv",
+  "svscan",
+  "supervise",
+  "pmtr",
+  "procmgr",
+];
 
 /** The soft limit that a process leaves to its children. A supervisor of ours has had its own raised. */
 function softLimitBelow(pid: number, hard: number): number {

@@ -526,11 +526,6 @@ export class PollSet {
   }
 }
 
-/** Takes the exclusive lock of an open file, however long that takes. */
-export function lock(fd: number): number {
-  return result(c.flock(fd, LOCK_EX));
-}
-
 /** Takes the exclusive lock of an open file without waiting; -E.AGAIN when another has it. */
 export function lockNow(fd: number): number {
   return result(c.flock(fd, LOCK_EX | LOCK_NB));
