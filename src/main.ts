@@ -1,16 +1,37 @@
-/** The basename of argv[0] picks the program; `sysmgr NAME ...` does where a link is not wanted. */
-import { basename, commandLine, escapeBytes } from "./bytes.ts";
+/**
+ * The basename of argv[0] picks the program; `sysmgr NAME ...` does where a link is not wanted.
+ * A name that is no program's is followed through its links: /etc/init.d/web -> sv.
+ */
+import { basename, commandLine, dirname, escapeBytes } from "./bytes.ts";
 import { complain, Failure, UsageError } from "./cli.ts";
+import { ownPath } from "./environment.ts";
+import { readLink } from "./libc.ts";
 import { programs } from "./programs.ts";
 
 const [calledAs = "sysmgr", ...given] = commandLine();
-const { name, args } = choose(basename(calledAs), given);
+const { name, args } = choose(programOf(calledAs), given);
 run(name, args).then(process.exit);
 
+function programOf(called: string): string {
+  let name = basename(called);
+  let path = isProgram(name) ? null : ownPath();
+  while (path !== null && !isProgram(name)) {
+    const target = readLink(path);
+    if (typeof target !== "string") return "sysmgr";
+    path = target.startsWith("/") ? target : `${dirname(path)}/${target}`;
+    name = basename(target);
+  }
+  return name;
+}
+
+function isProgram(name: string): boolean {
+  return Object.hasOwn(programs, name);
+}
+
 function choose(called: string, args: string[]): { name: string; args: string[] } {
-  if (called !== "sysmgr" && Object.hasOwn(programs, called)) return { name: called, args };
+  if (called !== "sysmgr" && isProgram(called)) return { name: called, args };
   const [first = "", ...rest] = args;
-  return Object.hasOwn(programs, first) ? { name: first, args: rest } : { name: "sysmgr", args };
+  return isProgram(first) ? { name: first, args: rest } : { name: "sysmgr", args };
 }
 
 async function run(name: string, args: string[]): Promise<number> {

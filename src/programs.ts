@@ -35,6 +35,26 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "supervise one service in the foreground",
     load: () => import("./runsyssv.ts"),
   },
+  sv: {
+    section: 8,
+    summary: "control services as runit does",
+    load: () => import("./compat/sv.ts"),
+  },
+  svc: {
+    section: 8,
+    summary: "control services as daemontools do",
+    load: () => import("./compat/svc.ts"),
+  },
+  svok: {
+    section: 8,
+    summary: "check whether a service directory is supervised",
+    load: () => import("./compat/svok.ts"),
+  },
+  svstat: {
+    section: 8,
+    summary: "print the status of services as daemontools do",
+    load: () => import("./compat/svstat.ts"),
+  },
   multilog: {
     section: 8,
     summary: "select lines and keep them in rotated logs",

@@ -1,0 +1,186 @@
+/**
+ * From the path of a service directory, as people know it from runit and daemontools, to the
+ * service of that name in the file protocol.
+ *
+ * A path P belongs to, in this order:
+ * 1. the supervisor of P alone (`runsv P`, `supervise P`): P/supervise/.sysmgr, with one service;
+ * 2. the scanner of the directory that P is in: its .sysmgr, or, if that directory is SYSDIR of
+ *    the environment or of config.ts, the RUNDIR that goes with it;
+ * 3. the service that we run in, if its entry leads to P (`.` names no entry): SYSDIR, RUNDIR and
+ *    SYSMGR_SERVICE of our environment decide between two entries that lead to one directory;
+ * 4. a scanner as in 2 with an entry that leads to P, or whose logger does, by device and inode:
+ *    so `sv once .` works in a directory that is only linked to where it is supervised;
+ * 5. what the file P/supervise/sysmgr says: a line with RUNDIR, one with the service;
+ * 6. if P is log in a directory that belongs to a service: the logger of that service.
+ *
+ * Only a supervisor that lives counts. Paths are taken as the kernel takes them: the last name may
+ * be a link, and belongs to the directory that the link is in.
+ */
+import * as config from "../../config.ts";
+import { basename, dirname, getenv } from "../bytes.ts";
+import * as libc from "../libc.ts";
+import { isServiceName, RunDir } from "../rundir.ts";
+
+export type Place = {
+  readonly rundir: RunDir;
+  /** As the protocol has it: `web`, or `web/log` for its logger. */
+  readonly name: string;
+  /** The directory of all services of that scanner. */
+  readonly sysdir: string;
+  /** The scanner has no other service, and ends with this one. */
+  readonly single: boolean;
+};
+
+type Scanner = { readonly rundir: RunDir; readonly sysdir: string };
+
+const LOGGER = "log";
+
+/** The name of a service's logger. */
+export function loggerOf(service: string): string {
+  return `${service}/${LOGGER}`;
+}
+
+export function isLogger(service: string): boolean {
+  return service.includes("/");
+}
+
+export class Places {
+  private readonly opened = new Map<string, RunDir>();
+
+  /** null: nobody supervises what this path leads to, or it leads nowhere. */
+  find(path: string): Place | null {
+    const target = libc.stat(path);
+    if (typeof target === "number") return null;
+    return this.ofService(path, target) ?? this.ofLogger(path);
+  }
+
+  private ofService(path: string, target: libc.FileStat): Place | null {
+    return (
+      this.alone(path) ??
+      this.asEntry(given(path)) ??
+      this.around(target) ??
+      this.asEntry(physical(path)) ??
+      this.elsewhere(path, target) ??
+      this.asWritten(path)
+    );
+  }
+
+  /** `/service/web/log`: a directory in that of its service. */
+  private ofLogger(path: string): Place | null {
+    const { dir, name } = split(path);
+    const target = name === LOGGER ? libc.stat(dir) : -libc.E.NOENT;
+    const owner = typeof target === "number" ? null : this.ofService(dir, target);
+    return owner && !isLogger(owner.name) ? { ...owner, name: loggerOf(owner.name) } : null;
+  }
+
+  private alone(path: string): Place | null {
+    const rundir = this.live(`${path}/supervise/.sysmgr`);
+    const name = rundir?.services()[0];
+    if (!rundir || name === undefined) return null;
+    return { rundir, name, sysdir: split(path).dir, single: true };
+  }
+
+  private around(target: libc.FileStat): Place | null {
+    const [sysdir, path, name] = ["SYSDIR", "RUNDIR", "SYSMGR_SERVICE"].map((v) => getenv(v));
+    if (!sysdir || !path || !name || !isName(name)) return null;
+    if (!leadsTo(`${sysdir}/${name}`, target)) return null;
+    const rundir = this.live(path);
+    return rundir && { rundir, name, sysdir, single: false };
+  }
+
+  private asEntry(entry: Entry | null): Place | null {
+    const scanner = entry && isServiceName(entry.name) ? this.scannerOf(entry.dir) : null;
+    return scanner && entry && { ...scanner, name: entry.name, single: false };
+  }
+
+  private elsewhere(path: string, target: libc.FileStat): Place | null {
+    const sysdirs = [physical(path).dir, ...known().map(({ sysdir }) => sysdir)];
+    for (const sysdir of new Set(sysdirs)) {
+      const scanner = this.scannerOf(sysdir);
+      const name = scanner && entryOf(sysdir, target);
+      if (name) return { ...scanner, name, single: false };
+    }
+    return null;
+  }
+
+  private asWritten(path: string): Place | null {
+    const text = libc.readFile(`${path}/supervise/sysmgr`);
+    const [where, name] = typeof text === "string" ? text.split("\n") : [];
+    if (!where?.startsWith("/") || !name || !isName(name)) return null;
+    const rundir = this.live(where);
+    return rundir && { rundir, name, sysdir: dirname(where), single: false };
+  }
+
+  private scannerOf(sysdir: string): Scanner | null {
+    const own = this.live(`${sysdir}/.sysmgr`);
+    if (own) return { rundir: own, sysdir };
+    const directory = libc.stat(sysdir);
+    if (typeof directory === "number") return null;
+    for (const one of known()) {
+      const rundir = leadsTo(one.sysdir, directory) ? this.live(one.rundir) : null;
+      if (rundir) return { rundir, sysdir };
+    }
+    return null;
+  }
+
+  /** A RUNDIR on which a supervisor works. */
+  private live(path: string): RunDir | null {
+    const known = this.opened.get(path);
+    const rundir = known?.isCurrent() ? known : RunDir.open(path);
+    if (typeof rundir === "number") return null;
+    this.opened.set(path, rundir);
+    return rundir.supervisor() === null ? null : rundir;
+  }
+}
+
+/** The directories of a plain sysmgr: those of the environment, then those of config.ts. */
+function known(): { readonly sysdir: string; readonly rundir: string }[] {
+  const { SYSDIR, RUNDIR } = config;
+  return [
+    { sysdir: getenv("SYSDIR") || SYSDIR, rundir: getenv("RUNDIR") || RUNDIR },
+    { sysdir: SYSDIR, rundir: RUNDIR },
+  ];
+}
+
+function isName(name: string): boolean {
+  const [service = "", ...rest] = name.split("/");
+  return isServiceName(service) && (rest.length === 0 || name === loggerOf(service));
+}
+
+function leadsTo(path: string, target: libc.FileStat): boolean {
+  const stat = libc.stat(path);
+  return typeof stat !== "number" && stat.dev === target.dev && stat.ino === target.ino;
+}
+
+/** The first service of a directory that is there, or whose logger is. */
+function entryOf(sysdir: string, target: libc.FileStat): string | null {
+  const names = libc.readDirectory(sysdir);
+  const services = (typeof names === "number" ? [] : names).filter(isServiceName).sort();
+  const found = [...services, ...services.map(loggerOf)];
+  return found.find((name) => leadsTo(`${sysdir}/${name}`, target)) ?? null;
+}
+
+type Entry = { readonly dir: string; readonly name: string };
+
+/** The directory that a path's last name is in, and that name; null when it is no name. */
+function given(path: string): Entry | null {
+  const trimmed = path.replace(/\/+$/, "");
+  const name = basename(trimmed);
+  if (name === "" || name === "." || name === "..") return null;
+  const dir = trimmed.slice(0, -name.length).replace(/\/+$/, "");
+  return { dir: dir || (trimmed.startsWith("/") ? "/" : "."), name };
+}
+
+/** The same for what the path leads to, all links resolved. */
+function physical(path: string): Entry {
+  const fd = libc.openat(libc.AT_FDCWD, path, libc.O.PATH);
+  const real = libc.readLink(`/proc/self/fd/${fd}`);
+  if (fd >= 0) libc.close(fd);
+  return typeof real === "string"
+    ? { dir: dirname(real), name: basename(real) }
+    : { dir: "/", name: "" };
+}
+
+function split(path: string): Entry {
+  return given(path) ?? physical(path);
+}
