@@ -10,7 +10,7 @@ const CHECK = "./check";
 
 /**
  * True if it succeeds, or there is none; also, as in the original, if it cannot be run, which is
- * said. One that takes longer than sysmgr would let it is killed.
+ * said. One that takes longer than sysmgr would let it is killed, and fails.
  */
 export function passesCheck(path: string, label: string): boolean {
   const stat = libc.stat(`${path}/${CHECK}`);

@@ -1,6 +1,5 @@
 /** Commands for a service, as they are put into its drop box, and their answers. */
 import type { Alarm } from "../alarm.ts";
-import * as libc from "../libc.ts";
 import { E, IN } from "../libc.ts";
 import { type Command, type Request, SUPERVISOR } from "../rundir.ts";
 import { isLogger, loggerOf, type Place } from "./places.ts";

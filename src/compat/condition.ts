@@ -2,6 +2,7 @@
 import * as libc from "../libc.ts";
 import * as proc from "../proc.ts";
 import type { Status } from "../status.ts";
+import type { Place, Places } from "./places.ts";
 
 export type Condition = {
   readonly state: "down" | "run" | "finish";
@@ -15,13 +16,14 @@ export type Condition = {
 };
 
 export function conditionOf({ state, process, finish, since }: Status): Condition {
+  const pid = (process ?? finish)?.pid ?? 0;
   const age = process ? proc.ageOf(process.started) : Date.now() - since;
   return {
     state: process ? "run" : state === "finishing" ? "finish" : "down",
-    pid: (process ?? finish)?.pid ?? 0,
+    pid,
     seconds: Math.max(0, Math.floor(age / 1000)),
     // sysmgr does not keep that: the kernel does.
-    paused: process !== null && proc.readStat(process.pid)?.state === "T",
+    paused: pid > 0 && proc.readStat(pid)?.state === "T",
     stopping: process !== null && state === "stopping",
   };
 }
@@ -34,18 +36,29 @@ export function isNormallyUp(path: string): boolean | number {
   return stat === -libc.E.NOENT || stat === -libc.E.NOTDIR ? true : stat;
 }
 
+/** A service that is supervised. */
+export type Found = { readonly place: Place; readonly status: Status };
+
 /**
- * What opening supervise/ok would say where nobody supervises: that there never was anybody
- * (ENOENT), or that there is nobody now (ENXIO).
+ * A number: minus the errno that opening supervise/ok would give where nobody supervises; ENXIO:
+ * nobody does so now, ENOENT: nobody ever did.
  */
-export function absence(path: string): number {
+export function findService(places: Places, path: string): Found | number {
+  const place = places.find(path);
+  if (place) {
+    const status = place.rundir.status(place.name);
+    return status ? { place, status } : -libc.E.NOENT;
+  }
   const stat = libc.stat(`${path}/supervise/ok`);
-  return typeof stat === "number" ? stat : -libc.E.NXIO;
+  return typeof stat === "number" && !places.wasSupervised(path) ? stat : -libc.E.NXIO;
 }
 
-/** What chdir(2) would say of a service directory: 0, or minus the errno. */
-export function whyNotDirectory(path: string): number {
+/**
+ * What chdir(2) would say of a service directory: 0, or minus the errno. A service of sysmgr may
+ * be a plain file.
+ */
+export function whyNotDirectory(places: Places, path: string): number {
   const stat = libc.stat(path);
   if (typeof stat === "number") return stat;
-  return stat.isDirectory ? 0 : -libc.E.NOTDIR;
+  return stat.isDirectory || places.find(path) ? 0 : -libc.E.NOTDIR;
 }

@@ -54,6 +54,16 @@ export class Places {
     return this.ofService(path, target) ?? this.ofLogger(path);
   }
 
+  /** True if there is a RUNDIR for it: when nobody supervises it, somebody did. */
+  wasSupervised(path: string): boolean {
+    const { dir } = split(path);
+    const around = libc.stat(dir);
+    if (typeof around === "number") return false;
+    const plain = known().filter(({ sysdir }) => leadsTo(sysdir, around));
+    const rundirs = [`${path}/supervise/.sysmgr`, `${dir}/.sysmgr`, ...plain.map((p) => p.rundir)];
+    return rundirs.some((rundir) => typeof libc.stat(rundir) !== "number");
+  }
+
   private ofService(path: string, target: libc.FileStat): Place | null {
     return (
       this.alone(path) ??

@@ -11,8 +11,14 @@ import { programs } from "../programs.ts";
 import type { Status } from "../status.ts";
 import { passesCheck } from "./check.ts";
 import { command, exit, hasExited, hasLogger, LETTERS } from "./commands.ts";
-import { absence, conditionOf, isNormallyUp, whyNotDirectory } from "./condition.ts";
-import { isLogger, loggerOf, type Place, Places } from "./places.ts";
+import {
+  conditionOf,
+  type Found,
+  findService,
+  isNormallyUp,
+  whyNotDirectory,
+} from "./condition.ts";
+import { Places } from "./places.ts";
 import { type Action, parseAction } from "./words.ts";
 
 export const usage = `usage: sv [-v] [-w SECONDS] COMMAND SERVICE ...
@@ -81,7 +87,7 @@ function parse(args: readonly string[], script: string | null): Invocation | num
       if (letter === "w") seconds = leadingNumber(value);
       if (letter !== "V") continue;
       err(`sv ${VERSION}\n`);
-      return 0;
+      throw new WrongUsage();
     }
     const [word, ...services] = rest;
     const names = script === null ? services : [script];
@@ -105,9 +111,9 @@ function wrongUsage(script: string | null, message: string): number {
 
 /** Where a name is looked for: what begins with a dot or a slash, or ends with one, is a path. */
 function pathOf(name: string): string {
-  if (/^[./]|\/$/.test(name)) return name;
   const directory = getenv("SVDIR") ?? (exists(SERVICES) ? SERVICES : getenv("SYSDIR") || SYSDIR);
-  return `${directory}/${name}`;
+  if (name === "" || /^[./]|\/$/.test(name)) return name;
+  return directory === "" ? "" : `${directory}/${name}`;
 }
 
 function exists(path: string): boolean {
@@ -122,19 +128,30 @@ type Service = {
   readonly before: Status | null;
 };
 
-/** What was found of a service: where it is, and its status. */
-type Found = { readonly place: Place; readonly status: Status };
+/** What is wrong with a service, to be counted and said. */
+class Complaint {
+  constructor(
+    readonly kind: "fail" | "warning",
+    readonly label: string,
+    readonly problem: string,
+    readonly code = 0,
+  ) {}
+
+  get text(): string {
+    const why = this.code < 0 ? `: ${reason(this.code)}` : "";
+    return `${this.kind}: ${this.label}: ${this.problem}${why}`;
+  }
+}
+
+const NOT_RUNNING = "runsv not running";
 
 class Client {
   private readonly places = new Places();
   private readonly alarm = new Alarm();
-  private readonly deadline: number;
+  private readonly began = performance.now();
   private failures = 0;
 
-  constructor(private readonly invocation: Invocation) {
-    // The original looks every LOOK ms, and gives up when it looks after the time is over.
-    this.deadline = performance.now() + invocation.patience + LOOK;
-  }
+  constructor(private readonly invocation: Invocation) {}
 
   async run(): Promise<number> {
     const { action, names, asScript } = this.invocation;
@@ -153,64 +170,76 @@ class Client {
 
   private enter(label: string): Service | null {
     const path = pathOf(label);
-    const place = this.places.find(path);
-    const code = place ? 0 : whyNotDirectory(path);
+    const code = whyNotDirectory(this.places, path);
     if (code < 0) {
-      this.complain("fail", label, "unable to change to service directory", code);
+      const problem = "unable to change to service directory";
+      this.complain(new Complaint("fail", label, problem, code));
       return null;
     }
-    return { label, path, before: place && place.rundir.status(place.name) };
+    const found = findService(this.places, path);
+    return { label, path, before: typeof found === "number" ? null : found.status };
+  }
+
+  private find(path: string, label: string): Found | Complaint {
+    const found = findService(this.places, path);
+    if (found === -E.NXIO) return new Complaint("fail", label, NOT_RUNNING);
+    if (typeof found !== "number") return found;
+    return new Complaint("warning", label, "unable to open supervise/ok", found);
   }
 
   /** null, after it was said why. */
-  private look({ label, path }: Omit<Service, "before">): Found | null {
-    const place = this.places.find(path);
-    const code = place ? 0 : absence(path);
-    if (place) {
-      const status = place.rundir.status(place.name);
-      if (status) return { place, status };
-      this.complain("warning", label, "unable to open supervise/status", -E.NOENT);
-    } else if (code !== -E.NXIO) {
-      this.complain("warning", label, "unable to open supervise/ok", code);
-    } else {
-      this.sayNotRunning(label);
-    }
+  private look({ path, label }: Service): Found | null {
+    const found = this.find(path, label);
+    if (!(found instanceof Complaint)) return found;
+    if (found.problem === NOT_RUNNING) this.sayNotRunning(label);
+    else this.complain(found);
     return null;
   }
 
   /** Which is what was wanted, if it was to exit. */
   private sayNotRunning(label: string): void {
-    if (this.invocation.action.letters === "x") out(`ok: ${label}: runsv not running\n`);
-    else this.complain("fail", label, "runsv not running");
+    if (this.invocation.action.letters === "x") out(`ok: ${label}: ${NOT_RUNNING}\n`);
+    else this.complain(new Complaint("fail", label, NOT_RUNNING));
   }
 
-  private complain(kind: "fail" | "warning", label: string, text: string, code = 0): void {
+  private complain(complaint: Complaint): void {
     this.failures++;
-    out(`${kind}: ${label}: ${text}${code < 0 ? `: ${reason(code)}` : ""}\n`);
+    out(`${complaint.text}\n`);
   }
 
   // ------------------------------------------------------------------- status
 
   /** Prints the status; returns what an init script exits with. */
-  private report(service: Service): number {
-    const found = this.look(service);
-    if (!found) return 4;
-    const line = describe(service.path, service.label, found.status);
-    if (line === null) return 4;
-    out(`${line}${this.describeLogger(service)}\n`);
+  private report({ path, label }: Service): number {
+    const found = this.find(path, label);
+    if (found instanceof Complaint) {
+      this.complain(found);
+      return found.kind === "fail" ? 1 : 4;
+    }
+    out(`${describe(path, label, label, found.status)}${this.describeLogger(path, label)}\n`);
     return conditionOf(found.status).pid > 0 ? 0 : 3;
   }
 
-  private describeLogger({ label, path }: Service): string {
-    const log = `${path}/log`;
-    const code = whyNotDirectory(log);
-    if (code === -E.NOENT || code === -E.NOTDIR) return "";
-    const found = this.look({ label: `${label}/log`, path: log });
-    const line = found && describe(log, "log", found.status);
-    return line === null ? "" : `; ${line}`;
+  private describeLogger(service: string, label: string): string {
+    const path = `${service}/log`;
+    const code = whyNotDirectory(this.places, path);
+    if (code === -E.NOENT) return "";
+    const name = `${label}/log`;
+    const found =
+      code < 0
+        ? new Complaint("warning", name, "unable to change directory", code)
+        : this.find(path, name);
+    if (!(found instanceof Complaint)) return `; ${describe(path, "log", label, found.status)}`;
+    this.failures++;
+    return `; ${found.text}`;
   }
 
   // ----------------------------------------------------------------- commands
+
+  /** An answer comes at once, or sysmgr is in trouble: it is not what -w is about. */
+  private get answerBy(): number {
+    return performance.now() + SVWAIT_SECONDS * 1000;
+  }
 
   /** Sends what is to be sent; false if that could not be done, or nothing is left to be done. */
   private async tell(service: Service): Promise<boolean> {
@@ -219,11 +248,11 @@ class Client {
     const { place } = found;
     const { letters } = this.invocation.action;
     if (letters === "C") return true;
-    if (letters === "x") return this.took(service, await exit(place, this.alarm, this.deadline));
+    if (letters === "x") return this.took(service, await exit(place, this.alarm, this.answerBy));
     // A restart in one command: it is no crash, after which a service may have to wait.
     const commands = letters === "tcu" ? ["restart" as const] : [...letters].map(commandOf);
     for (const asked of commands) {
-      const code = await command(place, asked, this.alarm, this.deadline);
+      const code = await command(place, asked, this.alarm, this.answerBy);
       if (!this.took(service, code)) return false;
     }
     return true;
@@ -231,9 +260,10 @@ class Client {
 
   private took({ label }: Service, code: number): boolean {
     if (code === -E.NXIO) this.sayNotRunning(label);
-    else if (code === -E.TIMEDOUT)
-      this.complain("warning", label, "unable to write to supervise/control", code);
-    else if (code < 0) this.complain("warning", label, "unable to open supervise/control", code);
+    else if (code < 0) {
+      const verb = code === -E.TIMEDOUT ? "write to" : "open";
+      this.complain(new Complaint("warning", label, `unable to ${verb} supervise/control`, code));
+    }
     return code >= 0;
   }
 
@@ -253,13 +283,15 @@ class Client {
       const place = this.places.find(path);
       if (place) this.alarm.watchService(place.rundir, place.name);
     }
+    // The original looks every LOOK ms, and gives up when it looks after the time is over.
+    const deadline = Math.max(this.began + this.invocation.patience, performance.now()) + LOOK;
     for (;;) {
       const pending: Service[] = [];
       for (const service of left) if (!(await this.isSettled(service))) pending.push(service);
       left = pending;
       const now = performance.now();
-      if (left.length === 0 || now >= this.deadline) break;
-      await this.alarm.ring(Math.min(this.deadline, now + LOOK));
+      if (left.length === 0 || now >= deadline) break;
+      await this.alarm.ring(Math.min(deadline, now + LOOK));
     }
     for (const service of left) await this.giveUp(service);
   }
@@ -279,7 +311,7 @@ class Client {
 
   private async isGone(service: Service): Promise<boolean> {
     const place = this.places.find(service.path);
-    if (place && !(await hasExited(place, this.alarm, this.deadline))) return false;
+    if (place && !(await hasExited(place, this.alarm, this.answerBy))) return false;
     if (this.invocation.waits) this.sayNotRunning(service.label);
     return true;
   }
@@ -291,12 +323,11 @@ class Client {
     this.failures++;
     this.print(kills ? "kill" : "timeout", service, found.status);
     if (!kills) return;
-    const more = performance.now() + LOOK;
-    this.took(service, await command(found.place, "kill", this.alarm, more));
+    this.took(service, await command(found.place, "kill", this.alarm, this.answerBy));
   }
 
   private print(kind: "ok" | "timeout" | "kill", { path, label }: Service, status: Status): void {
-    out(`${kind}: ${describe(path, label, status) ?? ""}\n`);
+    out(`${kind}: ${describe(path, label, label, status)}\n`);
   }
 }
 
@@ -304,13 +335,13 @@ function commandOf(letter: string) {
   return LETTERS[letter] ?? "cont";
 }
 
-/** `run: web: (pid 812) 5s, normally down`; null, after it was said why. */
-function describe(path: string, name: string, status: Status): string | null {
+/** `run: web: (pid 812) 5s, normally down`; nothing, after it was said why. */
+function describe(path: string, name: string, label: string, status: Status): string {
   const { state, pid, seconds, paused, stopping } = conditionOf(status);
   const normallyUp = isNormallyUp(path);
   if (typeof normallyUp === "number") {
-    err(`warning: unable to stat ${name}/down: ${reason(normallyUp)}\n`);
-    return null;
+    err(`warning: unable to stat ${label}/down: ${reason(normallyUp)}\n`);
+    return "";
   }
   const wantsUp = status.wanted === "up";
   let text = `${state}: ${name}: ${state === "down" ? "" : `(pid ${pid}) `}${seconds}s`;

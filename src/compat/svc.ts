@@ -6,7 +6,7 @@ import { E } from "../libc.ts";
 import { askedForHelp, getopt, WrongUsage } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
 import { command, LETTERS, shutdown } from "./commands.ts";
-import { absence, whyNotDirectory } from "./condition.ts";
+import { findService, whyNotDirectory } from "./condition.ts";
 import { type Place, Places } from "./places.ts";
 
 export const usage = `usage: svc [-udopchaitkx] SERVICE ...
@@ -45,14 +45,14 @@ export async function main(args: string[]): Promise<number> {
 
 /** Sends the commands in their order; trouble is said, and is no failure. */
 async function control(places: Places, path: string, letters: readonly string[]): Promise<void> {
-  const place = places.find(path);
-  const missing = place ? 0 : whyNotDirectory(path);
+  const missing = whyNotDirectory(places, path);
   if (missing < 0) return warn(`unable to chdir to ${path}`, missing);
-  if (!place) return warn(`unable to control ${path}`, absence(path));
+  const found = findService(places, path);
+  if (typeof found === "number") return warn(`unable to control ${path}`, found);
   const alarm = new Alarm();
   const deadline = performance.now() + SVWAIT_SECONDS * 1000;
   for (const letter of letters) {
-    const code = await send(place, letter, alarm, deadline);
+    const code = await send(found.place, letter, alarm, deadline);
     if (code === -E.TIMEDOUT) return warn(`error writing commands to ${path}`, code);
     if (code < 0) return warn(`unable to control ${path}`, code);
   }

@@ -3,7 +3,7 @@ import { err } from "../cli.ts";
 import { E } from "../libc.ts";
 import { askedForHelp } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
-import { absence, whyNotDirectory } from "./condition.ts";
+import { findService, whyNotDirectory } from "./condition.ts";
 import { Places } from "./places.ts";
 
 export const usage = `usage: svok SERVICE
@@ -26,13 +26,13 @@ export function main(args: string[]): number {
     err(WRONG_USAGE);
     return 100;
   }
-  const place = new Places().find(path);
-  if (place?.rundir.hasStatus(place.name)) return 0;
-  const missing = place ? 0 : whyNotDirectory(path);
+  const places = new Places();
+  const missing = whyNotDirectory(places, path);
   if (missing < 0) return trouble(`unable to chdir to ${path}`, missing);
-  const code = place ? -E.NOENT : absence(path);
-  if (code === -E.NOENT || code === -E.NXIO) return NOT_SUPERVISED;
-  return trouble(`unable to open ${path}/supervise/ok`, code);
+  const found = findService(places, path);
+  if (typeof found !== "number") return 0;
+  if (found === -E.NOENT || found === -E.NXIO) return NOT_SUPERVISED;
+  return trouble(`unable to open ${path}/supervise/ok`, found);
 }
 
 function trouble(text: string, code: number): number {

@@ -4,7 +4,7 @@ import { E } from "../libc.ts";
 import { askedForHelp } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
 import type { Status } from "../status.ts";
-import { absence, conditionOf, isNormallyUp, whyNotDirectory } from "./condition.ts";
+import { conditionOf, findService, isNormallyUp, whyNotDirectory } from "./condition.ts";
 import { Places } from "./places.ts";
 
 export const usage = `usage: svstat SERVICE ...
@@ -22,19 +22,14 @@ export function main(args: string[]): number {
 }
 
 function describe(places: Places, path: string): string {
-  const place = places.find(path);
-  const missing = place ? 0 : whyNotDirectory(path);
+  const missing = whyNotDirectory(places, path);
   if (missing < 0) return `unable to chdir: ${reason(missing)}`;
   const normallyUp = isNormallyUp(path);
   if (typeof normallyUp === "number") return `unable to stat down: ${reason(normallyUp)}`;
-  if (!place) {
-    const code = absence(path);
-    if (code === -E.NXIO) return "supervise not running";
-    return `unable to open supervise/ok: ${reason(code)}`;
-  }
-  const status = place.rundir.status(place.name);
-  if (!status) return `unable to open supervise/status: ${reason(E.NOENT)}`;
-  return describeStatus(status, normallyUp);
+  const found = findService(places, path);
+  if (found === -E.NXIO) return "supervise not running";
+  if (typeof found === "number") return `unable to open supervise/ok: ${reason(found)}`;
+  return describeStatus(found.status, normallyUp);
 }
 
 /** What runs once is wanted neither up nor down. */
