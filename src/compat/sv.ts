@@ -236,11 +236,6 @@ class Client {
 
   // ----------------------------------------------------------------- commands
 
-  /** An answer comes at once, or sysmgr is in trouble: it is not what -w is about. */
-  private get answerBy(): number {
-    return performance.now() + SVWAIT_SECONDS * 1000;
-  }
-
   /** Sends what is to be sent; false if that could not be done, or nothing is left to be done. */
   private async tell(service: Service): Promise<boolean> {
     const found = this.look(service);
@@ -248,11 +243,11 @@ class Client {
     const { place } = found;
     const { letters } = this.invocation.action;
     if (letters === "C") return true;
-    if (letters === "x") return this.took(service, await exit(place, this.alarm, this.answerBy));
+    if (letters === "x") return this.took(service, await exit(place, this.alarm));
     // A restart in one command: it is no crash, after which a service may have to wait.
     const commands = letters === "tcu" ? ["restart" as const] : [...letters].map(commandOf);
     for (const asked of commands) {
-      const code = await command(place, asked, this.alarm, this.answerBy);
+      const code = await command(place, asked, this.alarm);
       if (!this.took(service, code)) return false;
     }
     return true;
@@ -311,7 +306,7 @@ class Client {
 
   private async isGone(service: Service): Promise<boolean> {
     const place = this.places.find(service.path);
-    if (place && !(await hasExited(place, this.alarm, this.answerBy))) return false;
+    if (place && !(await hasExited(place, this.alarm))) return false;
     if (this.invocation.waits) this.sayNotRunning(service.label);
     return true;
   }
@@ -323,7 +318,7 @@ class Client {
     this.failures++;
     this.print(kills ? "kill" : "timeout", service, found.status);
     if (!kills) return;
-    this.took(service, await command(found.place, "kill", this.alarm, this.answerBy));
+    this.took(service, await command(found.place, "kill", this.alarm));
   }
 
   private print(kind: "ok" | "timeout" | "kill", { path, label }: Service, status: Status): void {

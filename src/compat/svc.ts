@@ -1,5 +1,4 @@
 /** svc(8): daemontools' control of services, as a client of the file protocol. */
-import { SVWAIT_SECONDS } from "../../config.ts";
 import { Alarm } from "../alarm.ts";
 import { err } from "../cli.ts";
 import { E } from "../libc.ts";
@@ -50,18 +49,17 @@ async function control(places: Places, path: string, letters: readonly string[])
   const found = findService(places, path);
   if (typeof found === "number") return warn(`unable to control ${path}`, found);
   const alarm = new Alarm();
-  const deadline = performance.now() + SVWAIT_SECONDS * 1000;
   for (const letter of letters) {
-    const code = await send(found.place, letter, alarm, deadline);
+    const code = await send(found.place, letter, alarm);
     if (code === -E.TIMEDOUT) return warn(`error writing commands to ${path}`, code);
     if (code < 0) return warn(`unable to control ${path}`, code);
   }
 }
 
-async function send(place: Place, letter: string, alarm: Alarm, deadline: number): Promise<number> {
+async function send(place: Place, letter: string, alarm: Alarm): Promise<number> {
   const asked = LETTERS[letter] ?? exit(place);
-  if (asked === "shutdown") return await shutdown(place, alarm, deadline);
-  return asked === null ? 0 : await command(place, asked, alarm, deadline);
+  if (asked === "shutdown") return await shutdown(place, alarm);
+  return asked === null ? 0 : await command(place, asked, alarm);
 }
 
 /** supervise goes when its service is down; so a service that another one keeps is let run out. */
