@@ -45,10 +45,8 @@ export type Found = { readonly place: Place; readonly status: Status };
  */
 export function findService(places: Places, path: string): Found | number {
   const place = places.find(path);
-  if (place) {
-    const status = place.rundir.status(place.name);
-    return status ? { place, status } : -libc.E.NOENT;
-  }
+  const status = place?.rundir.status(place.name);
+  if (place && status) return { place, status };
   const stat = libc.stat(`${path}/supervise/ok`);
   return typeof stat === "number" && !places.wasSupervised(path) ? stat : -libc.E.NXIO;
 }
@@ -60,5 +58,5 @@ export function findService(places: Places, path: string): Found | number {
 export function whyNotDirectory(places: Places, path: string): number {
   const stat = libc.stat(path);
   if (typeof stat === "number") return stat;
-  return stat.isDirectory || places.find(path) ? 0 : -libc.E.NOTDIR;
+  return stat.isDirectory || typeof findService(places, path) !== "number" ? 0 : -libc.E.NOTDIR;
 }

@@ -31,7 +31,7 @@ export type Place = {
   readonly single: boolean;
 };
 
-type Scanner = { readonly rundir: RunDir; readonly sysdir: string };
+type Scanner = { readonly rundir: RunDir | null; readonly sysdir: string };
 
 const LOGGER = "log";
 
@@ -54,14 +54,14 @@ export class Places {
     return this.ofService(path, target) ?? this.ofLogger(path);
   }
 
-  /** True if there is a RUNDIR for it: when nobody supervises it, somebody did. */
+  /** True if there is a RUNDIR for it that nobody works on: it was supervised, and is not now. */
   wasSupervised(path: string): boolean {
     const { dir } = split(path);
     const around = libc.stat(dir);
     if (typeof around === "number") return false;
-    const plain = known().filter(({ sysdir }) => leadsTo(sysdir, around));
-    const rundirs = [`${path}/supervise/.sysmgr`, `${dir}/.sysmgr`, ...plain.map((p) => p.rundir)];
-    return rundirs.some((rundir) => typeof libc.stat(rundir) !== "number");
+    const here = plain().filter(({ sysdir }) => leadsTo(sysdir, around));
+    const rundirs = [`${path}/supervise/.sysmgr`, `${dir}/.sysmgr`, ...here.map((p) => p.rundir)];
+    return rundirs.some((path) => typeof libc.stat(path) !== "number" && !this.live(path));
   }
 
   private ofService(path: string, target: libc.FileStat): Place | null {
@@ -80,35 +80,36 @@ export class Places {
     const { dir, name } = split(path);
     const target = name === LOGGER ? libc.stat(dir) : -libc.E.NOENT;
     const owner = typeof target === "number" ? null : this.ofService(dir, target);
-    return owner && !isLogger(owner.name) ? { ...owner, name: loggerOf(owner.name) } : null;
+    return owner && !isLogger(owner.name) ? known(owner, loggerOf(owner.name)) : null;
   }
 
   private alone(path: string): Place | null {
     const rundir = this.live(`${path}/supervise/.sysmgr`);
     const name = rundir?.services()[0];
     if (!rundir || name === undefined) return null;
-    return { rundir, name, sysdir: split(path).dir, single: true };
+    return { rundir, sysdir: split(path).dir, name, single: true };
   }
 
   private around(target: libc.FileStat): Place | null {
     const [sysdir, path, name] = ["SYSDIR", "RUNDIR", "SYSMGR_SERVICE"].map((v) => getenv(v));
     if (!sysdir || !path || !name || !isName(name)) return null;
     if (!leadsTo(`${sysdir}/${name}`, target)) return null;
-    const rundir = this.live(path);
-    return rundir && { rundir, name, sysdir, single: false };
+    return known({ rundir: this.live(path), sysdir }, name);
   }
 
   private asEntry(entry: Entry | null): Place | null {
-    const scanner = entry && isServiceName(entry.name) ? this.scannerOf(entry.dir) : null;
-    return scanner && entry && { ...scanner, name: entry.name, single: false };
+    if (!entry || !isServiceName(entry.name)) return null;
+    return known(this.scannerOf(entry.dir), entry.name);
   }
 
   private elsewhere(path: string, target: libc.FileStat): Place | null {
-    const sysdirs = [physical(path).dir, ...known().map(({ sysdir }) => sysdir)];
+    const sysdirs = [split(path).dir, physical(path).dir, ...plain().map(({ sysdir }) => sysdir)];
     for (const sysdir of new Set(sysdirs)) {
       const scanner = this.scannerOf(sysdir);
-      const name = scanner && entryOf(sysdir, target);
-      if (name) return { ...scanner, name, single: false };
+      for (const name of scanner ? entriesOf(sysdir, target) : []) {
+        const place = known(scanner, name);
+        if (place) return place;
+      }
     }
     return null;
   }
@@ -117,8 +118,7 @@ export class Places {
     const text = libc.readFile(`${path}/supervise/sysmgr`);
     const [where, name] = typeof text === "string" ? text.split("\n") : [];
     if (!where?.startsWith("/") || !name || !isName(name)) return null;
-    const rundir = this.live(where);
-    return rundir && { rundir, name, sysdir: dirname(where), single: false };
+    return known({ rundir: this.live(where), sysdir: dirname(where) }, name);
   }
 
   private scannerOf(sysdir: string): Scanner | null {
@@ -126,7 +126,7 @@ export class Places {
     if (own) return { rundir: own, sysdir };
     const directory = libc.stat(sysdir);
     if (typeof directory === "number") return null;
-    for (const one of known()) {
+    for (const one of plain()) {
       const rundir = leadsTo(one.sysdir, directory) ? this.live(one.rundir) : null;
       if (rundir) return { rundir, sysdir };
     }
@@ -135,16 +135,22 @@ export class Places {
 
   /** A RUNDIR on which a supervisor works. */
   private live(path: string): RunDir | null {
-    const known = this.opened.get(path);
-    const rundir = known?.isCurrent() ? known : RunDir.open(path);
+    const before = this.opened.get(path);
+    const rundir = before?.isCurrent() ? before : RunDir.open(path);
     if (typeof rundir === "number") return null;
     this.opened.set(path, rundir);
     return rundir.supervisor() === null ? null : rundir;
   }
 }
 
+/** A service, if the scanner knows it. */
+function known(scanner: Scanner | null, name: string): Place | null {
+  if (!scanner?.rundir?.hasStatus(name)) return null;
+  return { rundir: scanner.rundir, sysdir: scanner.sysdir, name, single: false };
+}
+
 /** The directories of a plain sysmgr: those of the environment, then those of config.ts. */
-function known(): { readonly sysdir: string; readonly rundir: string }[] {
+function plain(): { readonly sysdir: string; readonly rundir: string }[] {
   const { SYSDIR, RUNDIR } = config;
   return [
     { sysdir: getenv("SYSDIR") || SYSDIR, rundir: getenv("RUNDIR") || RUNDIR },
@@ -162,12 +168,12 @@ function leadsTo(path: string, target: libc.FileStat): boolean {
   return typeof stat !== "number" && stat.dev === target.dev && stat.ino === target.ino;
 }
 
-/** The first service of a directory that is there, or whose logger is. */
-function entryOf(sysdir: string, target: libc.FileStat): string | null {
+/** The services of a directory that are there, and those whose loggers are. */
+function entriesOf(sysdir: string, target: libc.FileStat): string[] {
   const names = libc.readDirectory(sysdir);
   const services = (typeof names === "number" ? [] : names).filter(isServiceName).sort();
-  const found = [...services, ...services.map(loggerOf)];
-  return found.find((name) => leadsTo(`${sysdir}/${name}`, target)) ?? null;
+  const all = [...services, ...services.map(loggerOf)];
+  return all.filter((name) => leadsTo(`${sysdir}/${name}`, target));
 }
 
 type Entry = { readonly dir: string; readonly name: string };

@@ -155,13 +155,15 @@ class Client {
 
   async run(): Promise<number> {
     const { action, names, asScript } = this.invocation;
-    const services = names.map((name) => this.enter(name)).filter((s) => s !== null);
-    if (action.letters === "s") {
-      const codes = services.map((service) => this.report(service));
-      return asScript ? (codes[0] ?? 1) : Math.min(this.failures, 99);
-    }
+    if (asScript && action.letters === "s") return this.report(names[0] ?? "");
     const told: Service[] = [];
-    for (const service of services) if (await this.tell(service)) told.push(service);
+    for (const name of names) {
+      if (action.letters === "s") this.report(name);
+      else {
+        const service = this.enter(name);
+        if (service && (await this.tell(service))) told.push(service);
+      }
+    }
     await this.waitFor(told.filter((service) => this.isAwaited(service)));
     return Math.min(this.failures, asScript ? 1 : 99);
   }
@@ -210,7 +212,10 @@ class Client {
   // ------------------------------------------------------------------- status
 
   /** Prints the status; returns what an init script exits with. */
-  private report({ path, label }: Service): number {
+  private report(name: string): number {
+    const service = this.enter(name);
+    if (!service) return 1;
+    const { path, label } = service;
     const found = this.find(path, label);
     if (found instanceof Complaint) {
       this.complain(found);

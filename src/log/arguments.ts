@@ -21,13 +21,16 @@ export type GivenOptions = {
   readonly rest: readonly string[];
 };
 
-/** Options as getopt(3) reads them up to the first operand. Throws WrongUsage. */
+/**
+ * Options as getopt(3) reads them up to the first operand. As in the originals, any word that begins
+ * with two dashes ends them. Throws WrongUsage.
+ */
 export function getopt(args: readonly string[], known: string): GivenOptions {
   const letters: [string, string][] = [];
   const rest = [...args];
   while (rest[0]?.startsWith("-") && rest[0] !== "-") {
     const word = rest.shift() ?? "";
-    if (word === "--") break;
+    if (word.startsWith("--")) break;
     for (let i = 1; i < word.length; i++) {
       const letter = word[i] ?? "";
       const at = known.indexOf(letter);
