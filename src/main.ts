@@ -8,20 +8,23 @@ import { ownPath } from "./environment.ts";
 import { readLink } from "./libc.ts";
 import { programs } from "./programs.ts";
 
+/** As many as the kernel follows: argv[0] may name anything, a loop, too. */
+const MOST_LINKS = 40;
+
 const [calledAs = "sysmgr", ...given] = commandLine();
 const { name, args } = choose(programOf(calledAs), given);
 run(name, args).then(process.exit);
 
 function programOf(called: string): string {
-  let name = basename(called);
-  let path = isProgram(name) ? null : ownPath();
-  while (path !== null && !isProgram(name)) {
+  if (isProgram(basename(called))) return basename(called);
+  let path = ownPath();
+  for (let links = 0; path !== null && links < MOST_LINKS; links++) {
     const target = readLink(path);
-    if (typeof target !== "string") return "sysmgr";
+    if (typeof target !== "string") break;
+    if (isProgram(basename(target))) return basename(target);
     path = target.startsWith("/") ? target : `${dirname(path)}/${target}`;
-    name = basename(target);
   }
-  return name;
+  return "sysmgr";
 }
 
 function isProgram(name: string): boolean {

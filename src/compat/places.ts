@@ -31,7 +31,11 @@ export type Place = {
   readonly single: boolean;
 };
 
-type Scanner = { readonly rundir: RunDir | null; readonly sysdir: string };
+/** The same before it is known whether that works, and has the service. */
+type Scanner = Pick<Place, "sysdir"> & {
+  readonly rundir: RunDir | null;
+  readonly single?: boolean;
+};
 
 const LOGGER = "log";
 
@@ -85,9 +89,8 @@ export class Places {
 
   private alone(path: string): Place | null {
     const rundir = this.live(`${path}/supervise/.sysmgr`);
-    const name = rundir?.services()[0];
-    if (!rundir || name === undefined) return null;
-    return { rundir, sysdir: split(path).dir, name, single: true };
+    const name = rundir?.services()[0] ?? "";
+    return known({ rundir, sysdir: split(path).dir, single: true }, name);
   }
 
   private around(target: libc.FileStat): Place | null {
@@ -146,7 +149,8 @@ export class Places {
 /** A service, if the scanner knows it. */
 function known(scanner: Scanner | null, name: string): Place | null {
   if (!scanner?.rundir?.hasStatus(name)) return null;
-  return { rundir: scanner.rundir, sysdir: scanner.sysdir, name, single: false };
+  const { rundir, sysdir, single = false } = scanner;
+  return { rundir, sysdir, name, single };
 }
 
 /** The directories of a plain sysmgr: those of the environment, then those of config.ts. */

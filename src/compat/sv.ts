@@ -226,6 +226,8 @@ class Client {
   }
 
   private describeLogger(service: string, label: string): string {
+    const own = libc.stat(service);
+    if (typeof own !== "number" && !own.isDirectory) return "";
     const path = `${service}/log`;
     const code = whyNotDirectory(this.places, path);
     if (code === -E.NOENT) return "";
