@@ -86,8 +86,8 @@ function parse(args: readonly string[], script: string | null): Invocation | num
       verbose = true;
       if (letter === "w") seconds = leadingNumber(value);
       if (letter !== "V") continue;
-      err(`sv ${VERSION}\n`);
-      throw new WrongUsage();
+      out(`sv ${VERSION}\n`);
+      return 0;
     }
     const [word, ...services] = rest;
     const names = script === null ? services : [script];

@@ -3,10 +3,10 @@ import { expect } from "bun:test";
 import { symlinkSync } from "node:fs";
 import { link, makeDirectory, place, read, rename } from "../lib/files.ts";
 import { BIN } from "../lib/sandbox.ts";
-import { scenario } from "../lib/scenario.ts";
+import { have, scenario } from "../lib/scenario.ts";
 import { STAY } from "../lib/service.ts";
 
-scenario("names are in SVDIR, else in SYSDIR; dots and slashes make paths", async (box) => {
+scenario("names are in SVDIR; dots and slashes make paths", async (box) => {
   box.declare("web").installDirectory();
   await box.start();
   await box.declare("web").is("up");
@@ -25,6 +25,25 @@ scenario("names are in SVDIR, else in SYSDIR; dots and slashes make paths", asyn
   expect(await says("../web", elsewhere, `${box.sysdir}/web`)).toBe("run: ../web: OK\n");
   expect(await says(`${box.sysdir}/web`, elsewhere)).toBe(`run: ${box.sysdir}/web: OK\n`);
 });
+
+const EMPTY_ETC = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /etc && exec "$@"', "sh"];
+const ETC_SERVICE = EMPTY_ETC.map((word) =>
+  word.replace("exec", "mkdir -p /etc/service/web && exec"),
+);
+
+scenario(
+  "without SVDIR names are in /etc/service, if there is one, else in SYSDIR",
+  async (box) => {
+    const web = box.declare("web").installDirectory();
+    await box.start();
+    await web.running();
+    const { out } = await box.run(["sv", "status", "web"], { wrapper: EMPTY_ETC });
+    expect(out).toStartWith("run: web: (pid ");
+    const other = await box.run(["sv", "status", "web"], { wrapper: ETC_SERVICE });
+    expect(other.out).toBe("warning: web: unable to open supervise/ok: file does not exist\n");
+  },
+  have.mounts,
+);
 
 scenario("a service that is a plain file is one to sv, svc, svstat and svok, too", async (box) => {
   const web = box.service("web");

@@ -175,6 +175,7 @@ describe.skipIf(!both)("sv does as the original", () => {
 
   test("wrong usage, options, and names in all forms", async () => {
     forgery.add("names", { state: "running", log: { state: "running" } });
+    forgery.add("wéb", { state: "running" });
     const commands = [
       "",
       "-v",
@@ -201,6 +202,7 @@ describe.skipIf(!both)("sv does as the original", () => {
       "status names/log",
       "status ./names/log/",
       "status names names",
+      "-v hup wéb",
       "status .",
       "status ..",
       "hup names names",
