@@ -1,6 +1,7 @@
 /** Where sv finds services, by name, by path and from within; and what it is called by. */
 import { expect } from "bun:test";
 import { symlinkSync } from "node:fs";
+import { shell } from "../lib/clients.ts";
 import { link, makeDirectory, place, read, rename } from "../lib/files.ts";
 import { BIN } from "../lib/sandbox.ts";
 import { have, scenario } from "../lib/scenario.ts";
@@ -130,6 +131,15 @@ scenario("sysmgr sv is sv", async (box) => {
   const { out } = await box.run(["sysmgr", "sv", "status", `${box.sysdir}/web`]);
   expect(out).toStartWith(`run: ${box.sysdir}/web: (pid `);
   expect((await box.run(["sysmgr", "sv"])).err).toStartWith("usage: sv ");
+});
+
+scenario("names are bytes", async (box) => {
+  const web = box.declare("we\xffb \x07").installDirectory();
+  await box.start();
+  await web.running();
+  const { out } = await shell(box, 'cd "$SYSDIR" && sv status ./we*; svstat we*; svc -d we*');
+  expect(out).toMatch(/^run: \.\/we\xffb \x07: \(pid \d+\) \d+s\nwe\xffb \x07: up /);
+  await web.is("down");
 });
 
 scenario("a service that was removed is not found, though it still runs", async (box) => {
