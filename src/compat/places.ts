@@ -118,8 +118,7 @@ export class Places {
   }
 
   private asWritten(path: string): Place | null {
-    const text = libc.readFile(`${path}/supervise/sysmgr`);
-    const [where, name] = typeof text === "string" ? text.split("\n") : [];
+    const [where, name] = readShort(`${path}/supervise/sysmgr`).split("\n");
     if (!where?.startsWith("/") || !name || !isName(name)) return null;
     return known({ rundir: this.live(where), sysdir: dirname(where) }, name);
   }
@@ -178,6 +177,14 @@ function entriesOf(sysdir: string, target: libc.FileStat): string[] {
   const services = (typeof names === "number" ? [] : names).filter(isServiceName).sort();
   const all = [...services, ...services.map(loggerOf)];
   return all.filter((name) => leadsTo(`${sysdir}/${name}`, target));
+}
+
+/** The beginning of a file that anybody may have made: a FIFO does not hold us up. */
+function readShort(path: string): string {
+  const fd = libc.openat(libc.AT_FDCWD, path, libc.O.RDONLY | libc.O.NONBLOCK);
+  const text = fd < 0 ? "" : libc.readText(fd);
+  if (fd >= 0) libc.close(fd);
+  return typeof text === "string" ? text : "";
 }
 
 type Entry = { readonly dir: string; readonly name: string };

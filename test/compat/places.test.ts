@@ -4,7 +4,7 @@ import { symlinkSync, writeFileSync } from "node:fs";
 import { loggerOf, Places } from "../../src/compat/places.ts";
 import { RunDir } from "../../src/rundir.ts";
 import { makeDirectory, write } from "../lib/files.ts";
-import { scratchDirectory } from "../unit/scratch.ts";
+import { makeFifo, scratchDirectory } from "../unit/scratch.ts";
 import { status } from "./status.ts";
 
 const dir = scratchDirectory();
@@ -140,6 +140,14 @@ test("what is written in supervise/sysmgr", () => {
     say("", text);
     expect([text, found(`${own}/elsewhere`)]).toEqual([text, null]);
   }
+});
+
+test("a FIFO or a directory in its place holds nobody up", () => {
+  const own = place();
+  makeDirectory(`${own}/a/supervise/sysmgr`);
+  makeDirectory(`${own}/b/supervise`);
+  makeFifo(`${own}/b/supervise/sysmgr`);
+  expect([found(`${own}/a`), found(`${own}/b`)]).toEqual([null, null]);
 });
 
 test("loggers", () => {

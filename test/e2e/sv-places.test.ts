@@ -134,11 +134,11 @@ scenario("sysmgr sv is sv", async (box) => {
 });
 
 scenario("names are bytes", async (box) => {
-  const web = box.declare("we\xffb \x07").installDirectory();
+  const web = box.declare("we\xffb \xe9").installDirectory();
   await box.start();
   await web.running();
   const { out } = await shell(box, 'cd "$SYSDIR" && sv status ./we*; svstat we*; svc -d we*');
-  expect(out).toMatch(/^run: \.\/we\xffb \x07: \(pid \d+\) \d+s\nwe\xffb \x07: up /);
+  expect(out).toMatch(/^run: \.\/we\xffb \xe9: \(pid \d+\) \d+s\nwe\xffb \xe9: up /);
   await web.is("down");
 });
 
