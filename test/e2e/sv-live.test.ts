@@ -113,6 +113,9 @@ const stories: Readonly<Record<string, Story>> = {
       "sv term",
       { traced: "TERM" },
       "sv -v kill",
+      { traced: "ready", times: 2 },
+      "sv -w 0 force-stop",
+      DOWN,
     ],
   },
   "signals for what is down": {
@@ -135,7 +138,14 @@ const stories: Readonly<Record<string, Story>> = {
   },
   "who does not restart": {
     run: STUBBORN,
-    steps: [{ traced: "ready" }, AGED, "sv -w 1 force-restart", { traced: "ready", times: 2 }],
+    steps: [
+      { traced: "ready" },
+      AGED,
+      "sv -w 1 force-restart",
+      { traced: "ready", times: 2 },
+      "sv -w 0 force-stop",
+      DOWN,
+    ],
   },
   "normally down": {
     files: { down: "" },

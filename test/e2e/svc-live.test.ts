@@ -83,6 +83,9 @@ const stories: Readonly<Record<string, Story>> = {
       "svc -d",
       { traced: "TERM", times: 2 },
       "svstat",
+      "svc -k",
+      DOWN,
+      "svstat",
     ],
   },
   "normally down": {
