@@ -7,7 +7,7 @@ import { BIN, Sandbox } from "./sandbox.ts";
 import { STAY } from "./service.ts";
 import { until } from "./until.ts";
 
-/** A command of a client, as words after its name; or something to wait for. */
+/** A command of a client, for NAME, which is added if it does not occur; or something to wait for. */
 export type Step =
   | string
   /** A status in which this is found, with pids and seconds. */
@@ -100,7 +100,9 @@ export class ScannerPair {
     const trace = () => (read(`${own}/trace`) ?? "").split("\n").slice(0, -1);
     for (const step of steps) {
       if (typeof step === "string") {
-        transcript.push(`$ ${step}`, await this.ask(side, [...step.split(" "), name]));
+        const words = step.includes("NAME") ? step : `${step} NAME`;
+        const command = words.replaceAll("NAME", name).split(" ");
+        transcript.push(`$ ${words}`, await this.ask(side, command));
       } else if ("status" in step) {
         await this.untilStatus(side, name, step.status);
       } else if ("touch" in step) {
