@@ -60,12 +60,13 @@ export class Places {
 
   /** True if there is a RUNDIR for it that nobody works on: it was supervised, and is not now. */
   wasSupervised(path: string): boolean {
-    const { dir } = split(path);
+    const { dir, name } = split(path);
     const around = libc.stat(dir);
     if (typeof around === "number") return false;
     const here = plain().filter(({ sysdir }) => leadsTo(sysdir, around));
     const rundirs = [`${path}/supervise/.sysmgr`, `${dir}/.sysmgr`, ...here.map((p) => p.rundir)];
-    return rundirs.some((path) => typeof libc.stat(path) !== "number" && !this.live(path));
+    const isLeft = (rundir: string) => typeof libc.stat(rundir) !== "number" && !this.live(rundir);
+    return rundirs.some(isLeft) || (name === LOGGER && this.wasSupervised(dir));
   }
 
   private ofService(path: string, target: libc.FileStat): Place | null {

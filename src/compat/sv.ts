@@ -31,23 +31,26 @@ Control services, and show their status.
 Names are looked for in the environment's SVDIR, else in /etc/service, else in SYSDIR.
 
 Exit status: the number of services with trouble, 99 at most; 100 wrong usage. As an init
-script: 1 trouble; 2 wrong usage; 151 error; status: 3 down, 4 unknown.
+script: 1 trouble; 2 wrong usage; status: 3 down, 4 unknown.
 `;
 
 const SERVICES = "/etc/service";
 
 export async function main(args: string[]): Promise<number> {
   if (askedForHelp(args, usage)) return 0;
-  const script = scriptName();
+  const script = scriptName(args);
   const invocation = parse(args, script);
   if (typeof invocation === "number") return invocation;
   return await new Client(invocation).run();
 }
 
 /** The name of an init script that leads here, or null. */
-function scriptName(): string | null {
-  const called = basename(commandLine()[0] ?? "");
-  return called === "" || Object.hasOwn(programs, called) ? null : called;
+function scriptName(args: readonly string[]): string | null {
+  const [path = "", ...rest] = commandLine();
+  const called = basename(path);
+  // `sysmgr sv`, by whatever link to sysmgr, has our name among its arguments.
+  const named = rest.length > args.length || Object.hasOwn(programs, called);
+  return named || called === "" ? null : called;
 }
 
 /** A number: there is nothing to do, and that is the exit code. */

@@ -77,6 +77,8 @@ test("nobody: no entry, no supervisor, a dead one, one that does not know it", (
     true,
     false,
   ]);
+  makeDirectory(`${own}/dead/web/log`);
+  expect(places.wasSupervised(`${own}/dead/web/log`)).toBe(true);
 });
 
 test("hidden entries are no services", () => {

@@ -131,6 +131,9 @@ scenario("sysmgr sv is sv", async (box) => {
   const { out } = await box.run(["sysmgr", "sv", "status", `${box.sysdir}/web`]);
   expect(out).toStartWith(`run: ${box.sysdir}/web: (pid `);
   expect((await box.run(["sysmgr", "sv"])).err).toStartWith("usage: sv ");
+  link(`${BIN}/sysmgr`, `${box.dir}/supervisor`);
+  const linked = await box.run([`${box.dir}/supervisor`, "sv", "status", `${box.sysdir}/web`]);
+  expect(linked.out).toStartWith(`run: ${box.sysdir}/web: (pid `);
 });
 
 scenario("names are bytes", async (box) => {
