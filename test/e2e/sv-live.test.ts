@@ -234,6 +234,7 @@ const stories: Readonly<Record<string, Story>> = {
     ],
   },
   "a service with a logger": {
+    alone: "/usr/bin/runsv",
     run: "trace ready; while :; do echo line; sleep 0.1; done",
     files: { "log/run": "#!/bin/sh\nexec cat >/dev/null\n" },
     steps: [
@@ -255,9 +256,9 @@ const stories: Readonly<Record<string, Story>> = {
       "sv -v exit",
     ],
   },
-  exit: { steps: [RUNS, "sv -v exit"] },
-  shutdown: { steps: [RUNS, "sv stop", "sv shutdown"] },
-  "force-shutdown": { steps: [RUNS, "sv force-shutdown"] },
+  exit: { alone: "/usr/bin/runsv", steps: [RUNS, "sv -v exit"] },
+  shutdown: { alone: "/usr/bin/runsv", steps: [RUNS, "sv stop", "sv shutdown"] },
+  "force-shutdown": { alone: "/usr/bin/runsv", steps: [RUNS, "sv force-shutdown"] },
 };
 
 describe.skipIf(!both)("sv and its supervisor do as the original", () => {

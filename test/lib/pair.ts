@@ -24,6 +24,8 @@ export type Story = {
   readonly files?: Readonly<Record<string, string>>;
   /** The scanner finds but a link to the service directory. */
   readonly linked?: boolean;
+  /** Supervised by this in place of the original's scanner, which would start it again. */
+  readonly alone?: string;
   readonly steps: readonly Step[];
 };
 
@@ -40,6 +42,7 @@ export class ScannerPair {
   private readonly theirs: Side;
   private readonly ours: Side;
   private readonly stories: string[] = [];
+  private readonly alone = new Map<string, string>();
 
   /** `status` is the client that tells of one service, `scanner` the original's. */
   constructor(
@@ -53,9 +56,11 @@ export class ScannerPair {
     this.ours = { directory: ours, bin: BIN, command, scanner: null };
   }
 
-  add(name: string, { run = STAY, files = {}, linked }: Story): void {
+  add(name: string, { run = STAY, files = {}, linked, alone }: Story): void {
     this.stories.push(name);
-    for (const { directory } of [this.theirs, this.ours]) {
+    if (alone !== undefined) this.alone.set(name, alone);
+    for (const side of [this.theirs, this.ours]) {
+      const directory = this.home(side, name);
       const own = linked ? `${directory}.${name}` : `${directory}/${name}`;
       makeDirectory(own);
       const trace = `trace() { echo "$*" >>trace; }\n`;
@@ -68,22 +73,35 @@ export class ScannerPair {
     }
   }
 
+  /** The directory that a service is in. */
+  private home(side: Side, name: string): string {
+    return side === this.theirs && this.alone.has(name)
+      ? `${side.directory}.alone`
+      : side.directory;
+  }
+
   async start(): Promise<void> {
-    for (const side of [this.theirs, this.ours]) {
-      const fd = openSync(`${side.directory}.output`, "a");
-      side.scanner = Bun.spawn([...side.command], {
-        cwd: "/",
-        env: this.environment(side),
-        stdio: ["ignore", fd, fd],
-      });
-      closeSync(fd);
+    for (const side of [this.theirs, this.ours]) side.scanner = this.launch(side, side.command);
+    for (const [name, supervisor] of this.alone) {
+      this.launch(this.theirs, [supervisor, `${this.home(this.theirs, name)}/${name}`]);
     }
     const known = (side: Side) => (name: string) =>
-      exists(`${side.directory}/${name}/supervise/status`) ||
+      exists(`${this.home(side, name)}/${name}/supervise/status`) ||
       exists(`${side.directory}/.sysmgr/${name}/status`);
     for (const side of [this.theirs, this.ours]) {
       await until(() => this.stories.every(known(side)), `${side.command[0]} knows all`);
     }
+  }
+
+  private launch(side: Side, command: readonly string[]): Bun.Subprocess {
+    const fd = openSync(`${side.directory}.output`, "a");
+    const child = Bun.spawn([...command], {
+      cwd: "/",
+      env: this.environment(side),
+      stdio: ["ignore", fd, fd],
+    });
+    closeSync(fd);
+    return child;
   }
 
   /** What both have said and traced in the end. */
@@ -96,13 +114,14 @@ export class ScannerPair {
 
   private async playOn(side: Side, name: string, steps: readonly Step[]): Promise<string[]> {
     const transcript: string[] = [];
-    const own = `${side.directory}/${name}`;
+    const home = this.home(side, name);
+    const own = `${home}/${name}`;
     const trace = () => (read(`${own}/trace`) ?? "").split("\n").slice(0, -1);
     for (const step of steps) {
       if (typeof step === "string") {
         const words = step.includes("NAME") ? step : `${step} NAME`;
         const command = words.replaceAll("NAME", name).split(" ");
-        transcript.push(`$ ${words}`, await this.ask(side, command));
+        transcript.push(`$ ${words}`, await this.ask(side, home, command));
       } else if ("status" in step) {
         await this.untilStatus(side, name, step.status);
       } else if ("touch" in step) {
@@ -117,7 +136,7 @@ export class ScannerPair {
 
   private async untilStatus(side: Side, name: string, pattern: RegExp): Promise<void> {
     for (const deadline = performance.now() + 15_000; ; await Bun.sleep(20)) {
-      const status = await this.run(side, [...this.status, name]);
+      const status = await this.run(side, this.home(side, name), [...this.status, name]);
       if (pattern.test(status)) return;
       if (performance.now() > deadline) {
         throw new Error(`${side.bin}: never ${pattern}: ${status}`);
@@ -125,14 +144,18 @@ export class ScannerPair {
     }
   }
 
-  private async ask(side: Side, command: readonly string[]): Promise<string> {
-    return masked(await this.run(side, command), side.directory);
+  private async ask(side: Side, home: string, command: readonly string[]): Promise<string> {
+    return masked(await this.run(side, home, command), home);
   }
 
-  private async run(side: Side, [program = "", ...args]: readonly string[]): Promise<string> {
+  private async run(
+    side: Side,
+    home: string,
+    [program = "", ...args]: readonly string[],
+  ): Promise<string> {
     const child = Bun.spawn([`${side.bin}/${program}`, ...args], {
-      cwd: side.directory,
-      env: { ...this.environment(side), SVDIR: side.directory },
+      cwd: home,
+      env: { ...this.environment(side), SVDIR: home },
       stdio: ["ignore", "pipe", "pipe"],
       timeout: 20_000,
       killSignal: "SIGKILL",
