@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { COMMANDS, RunDir, SUPERVISOR, SUPERVISOR_COMMANDS } from "../../src/rundir.ts";
 import { status } from "../compat/status.ts";
-import { AS_NOBODY } from "../lib/clients.ts";
+import { AS_NOBODY, BLIND } from "../lib/clients.ts";
 import { exists, makeDirectory, touch } from "../lib/files.ts";
 import { identity } from "../lib/forge.ts";
 import { kill, lives } from "../lib/processes.ts";
@@ -150,6 +150,21 @@ scenario(
     // The shell keeps its script open as 10, and reads what ls wrote from 3.
     expect(web.lines.slice(before)).toContain("in web, open: 0 1 10 2 3 ");
   },
+);
+
+scenario(
+  "without inotify it looks now and then",
+  async (box) => {
+    const web = box.declare("web").installDirectory(lingering(0.3));
+    await box.start();
+    await web.traced("ready");
+    const run = (...command: string[]) => box.run(command, { wrapper: BLIND });
+    expect((await run("sv", "stop", web.entry)).out).toMatch(/^ok: down: /);
+    expect((await run("sv", "-v", "up", web.entry)).out).toMatch(/^ok: run: /);
+    expect(await run("svc", "-d", web.entry)).toEqual({ code: 0, out: "", err: "" });
+    await web.is("down");
+  },
+  have.userns,
 );
 
 scenario("the same is asked by many at once, and each is answered", async (box) => {
