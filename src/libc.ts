@@ -135,6 +135,7 @@ export const E = {
   NOTEMPTY: 39,
   NAMETOOLONG: 36,
   LOOP: 40,
+  TIMEDOUT: 110,
 } as const;
 
 const arm = process.arch === "arm64";

@@ -1,6 +1,5 @@
 /** The table of programs: it drives dispatch, links, installation and the checks. */
 import { basename } from "./bytes.ts";
-
 import type { Step } from "./chain/chain.ts";
 
 export type Module = {
@@ -27,9 +26,13 @@ export function choose([calledAs = "sysmgr", ...args]: readonly string[]): {
   args: string[];
 } {
   const called = basename(calledAs);
-  if (called !== "sysmgr" && Object.hasOwn(programs, called)) return { name: called, args };
+  if (called !== "sysmgr" && isProgram(called)) return { name: called, args };
   const [first = "", ...rest] = args;
-  return Object.hasOwn(programs, first) ? { name: first, args: rest } : { name: "sysmgr", args };
+  return isProgram(first) ? { name: first, args: rest } : { name: "sysmgr", args };
+}
+
+export function isProgram(name: string): boolean {
+  return Object.hasOwn(programs, name);
 }
 
 export const programs: Readonly<Record<string, Program>> = {
@@ -57,6 +60,26 @@ export const programs: Readonly<Record<string, Program>> = {
     section: 1,
     summary: "supervise one service in the foreground",
     load: () => import("./runsyssv.ts"),
+  },
+  sv: {
+    section: 8,
+    summary: "control services as runit does",
+    load: () => import("./compat/sv.ts"),
+  },
+  svc: {
+    section: 8,
+    summary: "control services as daemontools do",
+    load: () => import("./compat/svc.ts"),
+  },
+  svok: {
+    section: 8,
+    summary: "check whether a service directory is supervised",
+    load: () => import("./compat/svok.ts"),
+  },
+  svstat: {
+    section: 8,
+    summary: "print the status of services as daemontools do",
+    load: () => import("./compat/svstat.ts"),
   },
   multilog: {
     section: 8,
