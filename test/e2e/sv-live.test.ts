@@ -194,6 +194,7 @@ const stories: Readonly<Record<string, Story>> = {
       "sv check",
       "sv -v hup",
       "sv down",
+      { status: /want down/ },
       "sv status",
       { touch: "gate" },
       DOWN,
