@@ -198,6 +198,7 @@ const SPAWN_SETSIGMASK = 0x08;
 const SPAWN_SETSID = 0x80;
 const POLLIN = 1;
 const POLLOUT = 4;
+const AF_UNIX = 1;
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SYS_statx = arm ? 291 : 332;
@@ -600,6 +601,18 @@ export function sendTo(
     0,
     0,
   ]);
+  return result(Number(c.sendto(fd, bytes, bytes.length, 0, to, to.length)));
+}
+
+/** A socket for datagrams to other processes of this machine, which never waits. */
+export function localSocket(): number {
+  return result(c.socket(AF_UNIX, SOCK_DGRAM | O.CLOEXEC | O.NONBLOCK, 0));
+}
+
+/** Sends a datagram to the socket at a path. Returns the bytes sent. */
+export function sendToPath(fd: number, bytes: Uint8Array, path: string): number {
+  // struct sockaddr_un: family (of the machine's order), then the path and its end.
+  const to = new Uint8Array([AF_UNIX, 0, ...Buffer.from(`${path}\0`, "latin1")]);
   return result(Number(c.sendto(fd, bytes, bytes.length, 0, to, to.length)));
 }
 

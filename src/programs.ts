@@ -81,6 +81,11 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "print the status of services as daemontools do",
     load: () => import("./compat/svstat.ts"),
   },
+  pmtr: {
+    section: 8,
+    summary: "keep the jobs of one configuration file running",
+    load: () => import("./compat/pmtr.ts"),
+  },
   multilog: {
     section: 8,
     summary: "select lines and keep them in rotated logs",

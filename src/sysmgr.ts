@@ -1754,12 +1754,15 @@ class Scanner {
    * within a cycle do not count.
    */
   private dependents(): Map<Service, Set<Service>> {
-    const running = [...this.byPid.values()];
+    // One whose finish script runs has yet to end, too.
+    const isThere = ({ life }: Service) => life.process !== null || life.end !== null;
+    const running = [...this.services.values()].filter(isThere);
     const needs = new Map(
       running.map((s) => {
         const names = this.rundir.depends(s.name);
         if (s.piped) names.push(loggerOf(s.name));
-        return [s, names.map((n) => this.services.get(n)).filter((d) => d?.life.process)] as const;
+        const needed = names.map((n) => this.services.get(n));
+        return [s, needed.filter((d) => d && isThere(d))] as const;
       }),
     );
     const reaches = (from: Service, to: Service, seen = new Set<Service>()): boolean => {

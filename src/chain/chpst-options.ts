@@ -219,7 +219,7 @@ const ULIMITS: Readonly<Record<string, readonly [resource: number, unit: bigint]
   x: [RESOURCE.LOCKS, 1n],
 };
 
-/** FLAG=SOFT[:HARD] */
+/** FLAG=SOFT[:HARD]; with a B each counts in what the kernel does: bytes, not bash's KiB. */
 function noteLimit(s: Settings, value: string): void {
   const wrong = new WrongUsage(`--ulimit: not FLAG=SOFT[:HARD]: ${value}`);
   const [, flag = "", soft = "", hard = soft] = value.match(/^-?(\w)=(\w+)(?::(\w+))?$/) ?? [];
@@ -227,7 +227,8 @@ function noteLimit(s: Settings, value: string): void {
   if (resource === undefined || unit === undefined) throw wrong;
   const scaled = (text: string) => {
     if (text === "infinity" || text === "unlimited") return UNLIMITED;
-    const number = /^\d+$/.test(text) ? BigInt(text) * unit : UNLIMITED;
+    const [, digits = "", raw] = text.match(/^(\d+)(B?)$/) ?? [];
+    const number = digits === "" ? UNLIMITED : BigInt(digits) * (raw ? 1n : unit);
     if (number >= UNLIMITED) throw wrong;
     return number;
   };

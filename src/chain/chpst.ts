@@ -152,7 +152,9 @@ function openFiles({ files }: Settings, { descriptors }: State): void {
   for (const [stream, file] of files) {
     const fd = libc.openat(AT_FDCWD, file, stream === 0 ? O.RDONLY | O.NOCTTY : APPEND, 0o666);
     must(fd, "open", file);
-    descriptors.replace(stream, fd);
+    // What we have to say ourselves is for who has started us.
+    if (stream === 2) descriptors.replaceLater(stream, fd);
+    else descriptors.replace(stream, fd);
   }
 }
 

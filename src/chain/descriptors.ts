@@ -39,6 +39,11 @@ export class Descriptors {
     this.open.set(number, number);
   }
 
+  /** The same in the moment before execve: until then what is there is still ours. */
+  replaceLater(number: number, fd: number): void {
+    this.open.set(number, fd);
+  }
+
   close(number: number): number {
     const fd = this.open.get(number);
     if (fd === undefined) return -libc.E.BADF;
