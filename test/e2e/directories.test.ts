@@ -94,6 +94,21 @@ patientScenario("a finish that hangs does not keep sysmgr from ending", async (b
   expect(lives(finish)).toBeFalse();
 });
 
+patientScenario("a shutdown ends when the finish that ran at its beginning does", async (box) => {
+  const web = box.declare("web");
+  const gate = `${box.dir}/gate`;
+  web.installDirectory(STAY, { finish: `while [ ! -e ${gate} ]; do sleep 0.02; done` });
+  const sysmgr = await box.start();
+  kill(await web.running(), "SIGKILL");
+  await web.is("finishing");
+  sysmgr.signal("SIGTERM");
+  await sysmgr.says(/SIGTERM: stopping/);
+  touch(gate);
+  expect(await sysmgr.exited()).toBe(0);
+  // Once a second it says whom it waits for; for 9 s, if nobody had told that this is over.
+  expect(sysmgr.count(/waiting for web/)).toBeLessThan(8);
+});
+
 patientScenario("a finish that cannot be run is told of, and no hindrance", async (box) => {
   const web = box.declare("web");
   web.installDirectory(STAY, { finish: "exit" });
