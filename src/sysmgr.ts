@@ -81,7 +81,15 @@ export type Invocation = {
   readonly nofile: number | null;
   /** What services find as SYSDIR in their environment. */
   readonly sysdir: string;
+  /** What signals mean that would otherwise stop all services, with exit code 0. */
+  readonly signals?: Readonly<Partial<Record<ShutdownSignal, Ending>>>;
+  /** Called once, when this is the only supervisor of RUNDIR and has looked at everything. */
+  readonly begun?: () => void;
 };
+
+/** How a signal ends the supervisor: all services are stopped first, or left to a successor. */
+export type Ending = { readonly services: "stop" | "leave"; readonly code: number };
+type ShutdownSignal = (typeof SHUTDOWN_SIGNALS)[number];
 
 function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
   const level = options.has("v") ? "debug" : options.has("q") ? "error" : "info";
@@ -265,6 +273,7 @@ class Scanner {
     for (const step of [this.openWatcher, this.adoptAll, this.scan]) {
       this.guarded(step.bind(this))();
     }
+    this.guarded(() => this.settings.begun?.())();
     return this.ended.promise;
   }
 
@@ -288,10 +297,10 @@ class Scanner {
       this.guarded(() => this.scan()),
     );
     for (const signal of SHUTDOWN_SIGNALS) {
-      process.on(
-        signal,
-        this.guarded(() => this.beginShutdown(0, signal)),
-      );
+      const { services, code } = this.settings.signals?.[signal] ?? { services: "stop", code: 0 };
+      const leave = () => this.ended.resolve(code);
+      const stop = () => this.beginShutdown(code, signal);
+      process.on(signal, this.guarded(services === "leave" ? leave : stop));
     }
     process.on("uncaughtException", (error) => this.reportBug(error));
     process.on("unhandledRejection", (error) => this.reportBug(error));
