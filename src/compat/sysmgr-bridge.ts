@@ -1,0 +1,425 @@
+/**
+ * sysmgr-bridge(8): shows services as runsv and supervise do, to those who know these.
+ *
+ * For each service directory it keeps SERVICE/supervise: pid, stat and status tell what RUNDIR
+ * tells, ok can be opened for writing while the service is supervised, and the letters that are
+ * written to control become requests in the drop box, one after the other. It is a client of the
+ * file protocol like any other, and woken by inotify only.
+ *
+ * It ends with the supervisor that it began with; who keeps it (frontend.ts, or sysmgr itself)
+ * begins it again. That makes every trouble simple: RUNDIR removed, another supervisor, a bug.
+ */
+import { HEAL_INTERVAL, LOCK_GRACE, SCAN_INTERVAL_BLIND } from "../../config.ts";
+import { Alarm } from "../alarm.ts";
+import { escapeBytes } from "../bytes.ts";
+import { answeredHelp, complain, Failure, parseOptions, UsageError } from "../cli.ts";
+import { directories } from "../directories.ts";
+import { enterRuntimeEnvironment } from "../environment.ts";
+import * as libc from "../libc.ts";
+import { IN } from "../libc.ts";
+import * as proc from "../proc.ts";
+import { type Command, isServiceName, RunDir, SUPERVISOR } from "../rundir.ts";
+import type { ProcessId, Status } from "../status.ts";
+import { type Watch, Watcher } from "../watch.ts";
+import { SuperviseDir } from "./bridge-files.ts";
+import { type Format, phase, pidText, statText, statusBytes, type View } from "./bridge-format.ts";
+
+export const usage = `usage: sysmgr-bridge [-hVx] [-f FORMAT] [-d SYSDIR] [-r RUNDIR]
+
+Keep SERVICE/supervise for the clients of runit and daemontools.
+
+  -f FORMAT    runit or daemontools: whose status file to write (runit)
+  -x           the command x ends the supervisor, not only the service
+  -d SYSDIR    directory of services (environment SYSDIR)
+  -r RUNDIR    directory of state (environment RUNDIR)
+  -h, --help   print this
+  -V           print the version
+`;
+
+const PROGRAM = "sysmgr-bridge";
+
+/** What the letters mean in the drop box. */
+const LETTERS: Readonly<Record<string, Command>> = {
+  u: "up",
+  d: "down",
+  o: "once",
+  p: "pause",
+  c: "cont",
+  h: "hup",
+  a: "alarm",
+  i: "int",
+  q: "quit",
+  "1": "usr1",
+  "2": "usr2",
+  t: "term",
+  k: "kill",
+};
+
+/** After x the originals' supervisor is gone for about so long, before it is started again. */
+const ABSENCE = 1_000;
+
+const GONE = IN.DELETE_SELF | IN.MOVE_SELF | IN.IGNORED;
+const CHANGED = IN.CREATE | IN.MOVED_TO | IN.DELETE | IN.MOVED_FROM;
+
+/** A service, or a logger, that RUNDIR tells of. */
+type Service = {
+  readonly name: string;
+  readonly watches: readonly Watch[];
+  /** Its supervise/, while we serve it. */
+  files: SuperviseDir | null;
+  /** What each of its files holds. */
+  readonly written: Map<string, string>;
+  /** The part of its life that the rest is about: a process, or none; and since when (ms). */
+  phase: string;
+  since: number;
+  paused: boolean;
+  gotTerm: boolean;
+  /** It was told to exit, and is ending; and then it is away for a moment. */
+  exiting: boolean;
+  away: boolean;
+};
+
+export async function main(args: string[]): Promise<number> {
+  const options = parseOptions(args, {
+    boolean: ["h", "V", "x"],
+    string: ["f", "d", "r"],
+    alias: { h: "help", V: "version", d: "sysdir", r: "rundir" },
+  });
+  if (answeredHelp(options, usage)) return 0;
+  const [operand] = options.operands;
+  if (operand !== undefined) throw new UsageError(`unexpected argument ${operand}`);
+  const format = options.value("f") ?? "runit";
+  if (format !== "runit" && format !== "daemontools") {
+    throw new UsageError(`-f: neither runit nor daemontools: ${format}`);
+  }
+  enterRuntimeEnvironment();
+  libc.setProcessName(PROGRAM);
+  const { sysdir, rundir: path } = directories(options);
+  const rundir = RunDir.open(path);
+  if (typeof rundir === "number")
+    throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
+  const supervisor = rundir.supervisor();
+  if (supervisor === null) throw new Failure(`no sysmgr works on ${path}`);
+  return await new Bridge(sysdir, rundir, format, options.has("x")).run(supervisor);
+}
+
+class Bridge {
+  private readonly services = new Map<string, Service>();
+  private readonly touched = new Set<string>();
+  private readonly said = new Set<string>();
+  private readonly began = performance.now();
+  private readonly mark: string;
+  private readonly ended = Promise.withResolvers<number>();
+  private watcher: Watcher | null = null;
+  private later: Timer | null = null;
+
+  constructor(
+    private readonly sysdir: string,
+    private readonly rundir: RunDir,
+    private readonly format: Format,
+    private readonly alone: boolean,
+  ) {
+    this.mark = rundir.supervisorMark();
+  }
+
+  async run(supervisor: number): Promise<number> {
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      process.on(signal, () => this.end());
+    }
+    // Held back since we executed this.
+    libc.unblockSignals();
+    this.openWatcher();
+    whenGone(supervisor, () => this.end());
+    this.lookAtAll();
+    if (this.rundir.supervisor() !== supervisor) this.end();
+    const code = await this.ended.promise;
+    this.lookAtAll();
+    for (const service of this.services.values()) this.release(service);
+    return code;
+  }
+
+  private end(): void {
+    this.ended.resolve(0);
+  }
+
+  // ------------------------------------------------------------ what wakes us
+
+  private openWatcher(): void {
+    const watcher = Watcher.open(
+      () => this.lookAtAll(),
+      () => this.lookAtTouched(),
+    );
+    if (typeof watcher === "number") return this.goBlind(watcher);
+    this.watcher = watcher;
+    const onChange = (mask: number, file: string) => {
+      // Somebody else's RUNDIR now, or none any more.
+      if (mask & GONE || (file === "pid" && this.rundir.supervisorMark() !== this.mark)) this.end();
+      else if (isServiceName(file)) this.touched.add(file);
+    };
+    const watch = watcher.add(this.rundir.watchPath("."), CHANGED | IN.DELETE_SELF, onChange);
+    if (typeof watch === "number") this.goBlind(watch);
+  }
+
+  /** Without inotify everything is looked at once a second. */
+  private goBlind(code: number): void {
+    if (this.said.has("blind")) return;
+    this.say("blind", `cannot watch files: ${libc.strerror(code)}; looking every second instead`);
+    setInterval(() => this.lookAtAll(), SCAN_INTERVAL_BLIND);
+  }
+
+  private watch(name: string): Watch[] {
+    const onService = (mask: number, file: string) => {
+      this.touched.add(name);
+      if (file === "log" && !(mask & GONE)) this.touched.add(`${name}/log`);
+    };
+    const onControl = (_: number, file: string) => this.noteAnswer(name, file);
+    const watches = [
+      this.watcher?.add(this.rundir.watchPath(name), CHANGED, onService),
+      this.watcher?.add(this.rundir.watchPath(`${name}/control`), IN.DELETE, onControl),
+    ];
+    const failed = watches.find((watch) => typeof watch === "number");
+    if (failed !== undefined && failed !== -libc.E.NOENT) this.goBlind(failed);
+    return watches.filter((watch) => typeof watch === "object");
+  }
+
+  /** What was asked of it, by anybody, has been done: its process has had that signal. */
+  private noteAnswer(name: string, file: string): void {
+    const service = this.services.get(name);
+    if (!service) return;
+    if (file === ".pause") service.paused = true;
+    if (file === ".cont") service.paused = false;
+    if (file === ".term") service.gotTerm = true;
+    this.touched.add(name);
+  }
+
+  private lookAgain(pause: number): void {
+    this.later ??= setTimeout(() => {
+      this.later = null;
+      this.lookAtAll();
+    }, pause);
+  }
+
+  // ----------------------------------------------------------------- looking
+
+  private lookAtAll(): void {
+    const names = this.rundir.services().flatMap((name) => [name, `${name}/log`]);
+    for (const name of new Set([...names, ...this.services.keys()])) this.look(name);
+  }
+
+  private lookAtTouched(): void {
+    const names = [...this.touched];
+    this.touched.clear();
+    for (const name of names) this.look(name);
+  }
+
+  private look(name: string): void {
+    const status = this.rundir.status(name);
+    const known = this.services.get(name);
+    if (!status) return known && this.forget(known);
+    const service = known ?? this.meet(name);
+    this.follow(service, status);
+    if (service.away) return;
+    if (service.files && !service.files.isOf(this.path(name))) this.release(service);
+    const isNew = !service.files && this.open(service);
+    if (!service.files) return;
+    this.tell(service, status);
+    if (isNew) this.serve(service, service.files);
+    if (service.exiting && isOver(status)) this.exit(service);
+  }
+
+  private path(name: string): string {
+    return `${this.sysdir}/${name}`;
+  }
+
+  private meet(name: string): Service {
+    const service: Service = {
+      name,
+      watches: this.watch(name),
+      files: null,
+      written: new Map(),
+      phase: "",
+      since: 0,
+      paused: false,
+      gotTerm: false,
+      exiting: false,
+      away: false,
+    };
+    this.services.set(name, service);
+    return service;
+  }
+
+  private forget(service: Service): void {
+    this.release(service);
+    for (const watch of service.watches) this.watcher?.remove(watch);
+    this.services.delete(service.name);
+  }
+
+  /** Its process may be another one now. */
+  private follow(service: Service, status: Status): void {
+    const { process, state } = status;
+    if (state === "stopping") {
+      service.gotTerm = true;
+      service.paused = false;
+    }
+    const now = process ? `${process.pid} ${process.started}` : phase(status).state;
+    if (now === service.phase) return;
+    // The time of its start is known to the millisecond only while it is starting.
+    const begun = process && state !== "starting" ? startOf(process) : status.since;
+    Object.assign(service, { phase: now, since: begun, paused: false, gotTerm: false });
+  }
+
+  // ---------------------------------------------------------------- its files
+
+  /** True when it can be served from now on. */
+  private open(service: Service): boolean {
+    const { name } = service;
+    // Two lines tell where it is: a name of two lines would tell something else.
+    const files = name.includes("\n") ? null : SuperviseDir.open(this.path(name));
+    if (files instanceof SuperviseDir) {
+      service.files = files;
+      service.written.clear();
+      return true;
+    }
+    if (!files) return false;
+    // A bridge before us ends about now.
+    const isEarly = performance.now() - this.began < LOCK_GRACE;
+    if (files.busy && isEarly) this.lookAgain(50);
+    else this.say(`${name}: ${files.reason}`);
+    return false;
+  }
+
+  private tell(service: Service, status: Status): void {
+    const { since, paused, gotTerm, exiting } = service;
+    const wanted = exiting ? "exit" : status.wanted;
+    const view: View = { ...phase(status), since, wanted, paused, gotTerm };
+    this.write(service, "sysmgr", `${this.rundir.path}\n${service.name}\n`);
+    this.write(service, "pid", pidText(view));
+    this.write(service, "stat", statText(view));
+    this.write(service, "status", statusBytes(view, this.format));
+  }
+
+  private write(service: Service, file: string, content: string): void {
+    if (service.written.get(file) === content || !service.files) return;
+    const code = service.files.write(file, content);
+    if (code >= 0) return void service.written.set(file, content);
+    this.say(`${service.name}: cannot write supervise/${file}: ${libc.strerror(code)}`);
+    this.lookAgain(HEAL_INTERVAL);
+    // Removed from under us: made again.
+    if (code === -libc.E.NOENT) this.release(service);
+  }
+
+  private serve(service: Service, files: SuperviseDir): void {
+    const code = files.serve();
+    if (code < 0) return this.say(`${service.name}: cannot open its FIFOs: ${libc.strerror(code)}`);
+    void this.listen(service, files);
+  }
+
+  /** Nobody listens to it any more. */
+  private release(service: Service): void {
+    service.files?.remove("sysmgr");
+    service.files?.close();
+    service.files = null;
+  }
+
+  // ----------------------------------------------------------------- commands
+
+  private async listen(service: Service, files: SuperviseDir): Promise<void> {
+    const reader = Bun.file(files.control).stream().getReader();
+    files.onClose = () => void reader.cancel().catch(() => {});
+    try {
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) return;
+        for (const letter of Buffer.from(value).toString("latin1")) {
+          if (service.files === files) await this.obey(service, letter);
+        }
+      }
+    } catch (error) {
+      this.say(`${service.name}: cannot read supervise/control: ${error}`);
+    }
+  }
+
+  private async obey(service: Service, letter: string): Promise<void> {
+    const { name } = service;
+    if (letter === "x") return await this.leave(service);
+    const command = Object.hasOwn(LETTERS, letter) ? LETTERS[letter] : undefined;
+    if (command === undefined) return;
+    if (this.format === "runit" && "udo".includes(letter)) service.exiting = false;
+    await this.send(name, command);
+  }
+
+  /** One command at a time: what comes later must not overtake it. */
+  private async send(name: string, command: Command): Promise<void> {
+    const request = this.rundir.request(name, command);
+    if (typeof request === "number") {
+      return this.say(`${name}: cannot ask for ${command}: ${libc.strerror(request)}`);
+    }
+    const alarm = new Alarm(() => this.watcher);
+    alarm.watch("answer", request.watchPath, IN.ATTRIB);
+    while (!request.isAnswered()) await alarm.ring(Number.POSITIVE_INFINITY);
+    alarm.forget("answer");
+    request.close();
+  }
+
+  /** runsv stops its service, supervise waits for its end; runsv takes no x for a logger. */
+  private async leave(service: Service): Promise<void> {
+    const isRunit = this.format === "runit";
+    if (isRunit && service.name.endsWith("/log")) return;
+    service.exiting = true;
+    const wanted = this.rundir.status(service.name)?.wanted;
+    if (wanted !== "down") await this.send(service.name, isRunit ? "down" : "once");
+    this.look(service.name);
+  }
+
+  /** Its supervisor would end now; under another one it would soon be started again. */
+  private exit(service: Service): void {
+    service.exiting = false;
+    if (this.alone) {
+      const request = this.rundir.request(SUPERVISOR, "shutdown");
+      if (typeof request !== "number") return request.close();
+      return this.say(`cannot ask for shutdown: ${libc.strerror(request)}`);
+    }
+    service.away = true;
+    this.release(service);
+    setTimeout(() => void this.comeBack(service), ABSENCE);
+  }
+
+  private async comeBack(service: Service): Promise<void> {
+    service.away = false;
+    if (this.services.get(service.name) !== service) return;
+    const isDown = typeof libc.lstat(`${this.path(service.name)}/down`) !== "number";
+    if (!isDown) await this.send(service.name, "up");
+    this.look(service.name);
+  }
+
+  /** A trouble, once. */
+  private say(key: string, text = key): void {
+    if (this.said.has(key)) return;
+    this.said.add(key);
+    complain(PROGRAM, escapeBytes(text));
+  }
+}
+
+/** It is down, and nothing of it runs. */
+function isOver({ process, state }: Status): boolean {
+  return !process && state !== "finishing" && state !== "starting";
+}
+
+/** When a process was started, in milliseconds since the epoch. */
+function startOf(process: ProcessId): number {
+  return Math.round(Date.now() - proc.ageOf(process.started));
+}
+
+/** Calls back when a process has ended: a pidfd has nothing to read, but wakes who tries. */
+function whenGone(pid: number, callback: () => void): void {
+  const pidfd = libc.pidfdOpen(pid);
+  if (pidfd === -libc.E.SRCH) return callback();
+  if (pidfd >= 0) {
+    const reader = Bun.file(pidfd).stream().getReader();
+    reader.read().then(callback, callback);
+    return;
+  }
+  setInterval(() => {
+    if (libc.kill(pid, 0) === -libc.E.SRCH) callback();
+  }, SCAN_INTERVAL_BLIND);
+}
