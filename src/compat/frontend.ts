@@ -10,6 +10,7 @@
  * own bridge then finds the locks free.
  */
 import { MIN_UPTIME } from "../../config.ts";
+import { basename, commandLine } from "../bytes.ts";
 import { err, Failure } from "../cli.ts";
 import { cleanEnvironment } from "../environment.ts";
 import * as libc from "../libc.ts";
@@ -137,6 +138,12 @@ function isLocked(rundir: string): boolean {
   const code = libc.lockNow(fd);
   libc.close(fd);
   return code === -E.AGAIN;
+}
+
+/** The name by which a program was called, as those of runit print it. */
+export function calledAs(program: string): string {
+  const [called = program] = commandLine();
+  return basename(called) === "sysmgr" ? program : called;
 }
 
 /** Ends as the signal would have ended us: what the originals do that have no handler for it. */

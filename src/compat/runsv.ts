@@ -3,7 +3,7 @@ import { err, Failure } from "../cli.ts";
 import { enterRuntimeEnvironment } from "../environment.ts";
 import { askedForHelp } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
-import { runFrontEnd } from "./frontend.ts";
+import { calledAs, runFrontEnd } from "./frontend.ts";
 import { openSingle } from "./single.ts";
 
 export const usage = `usage: runsv DIR
@@ -15,13 +15,13 @@ Keep the service in the directory DIR, and its logger, running.
 TERM stops the service, and then runsv exits.
 `;
 
-const SYNOPSIS = "usage: runsv dir\n\n";
+const SYNOPSIS = "dir\n\n";
 
 export async function main(args: string[]): Promise<number> {
   if (askedForHelp(args, usage)) return 0;
   const [directory, more] = args;
   if (directory === undefined || more !== undefined) {
-    err(SYNOPSIS);
+    err(`usage: ${calledAs("runsv")} ${SYNOPSIS}`);
     return 1;
   }
   enterRuntimeEnvironment();

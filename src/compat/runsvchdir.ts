@@ -4,6 +4,7 @@ import * as libc from "../libc.ts";
 import { AT_FDCWD, E, O } from "../libc.ts";
 import { askedForHelp } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
+import { calledAs } from "./frontend.ts";
 
 export const usage = `usage: runsvchdir DIR
 
@@ -12,14 +13,14 @@ Let the link current in /etc/runit/runsvdir lead to DIR.
   -h, --help   print this, if it is the only argument
 `;
 
-const SYNOPSIS = "usage: runsvchdir dir\n\n";
+const SYNOPSIS = "dir\n\n";
 const DIRECTORIES = "/etc/runit/runsvdir";
 
 export function main(args: string[]): number {
   if (askedForHelp(args, usage)) return 0;
   const [directory] = args;
   if (directory === undefined) {
-    err(SYNOPSIS);
+    err(`usage: ${calledAs("runsvchdir")} ${SYNOPSIS}`);
     return 1;
   }
   try {

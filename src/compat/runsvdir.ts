@@ -8,7 +8,7 @@ import { AT_FDCWD, O } from "../libc.ts";
 import { askedForHelp } from "../log/arguments.ts";
 import { argumentMemory } from "../log/readproctitle.ts";
 import { reason } from "../log/words.ts";
-import { makeRundir, realPath, runFrontEnd, ServiceDirectories } from "./frontend.ts";
+import { calledAs, makeRundir, realPath, runFrontEnd, ServiceDirectories } from "./frontend.ts";
 
 export const usage = `usage: runsvdir [-P] DIR [LOG]
 
@@ -21,7 +21,7 @@ Keep the service in every subdirectory of DIR running.
 TERM leaves the services running; HUP stops them.
 `;
 
-const SYNOPSIS = "usage: runsvdir [-P] dir\n\n";
+const SYNOPSIS = "[-P] dir\n\n";
 const SHORTEST_LOG = 7;
 /** Always left, at the beginning of the log. */
 const FIXED = 5;
@@ -35,7 +35,7 @@ export async function main(args: string[]): Promise<number> {
   const operands = /^-[P-]/.test(args[0] ?? "") ? args.slice(1) : args;
   const [directory, log, ...more] = operands;
   if (directory === undefined) {
-    err(SYNOPSIS);
+    err(`usage: ${calledAs("runsvdir")} ${SYNOPSIS}`);
     return 1;
   }
   enterRuntimeEnvironment();

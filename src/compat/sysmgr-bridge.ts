@@ -213,10 +213,12 @@ class Bridge {
   }
 
   private look(name: string): void {
-    const status = this.rundir.status(name);
     const known = this.services.get(name);
-    if (!status) return known && this.forget(known);
+    if (!this.isThere(name)) return known && this.forget(known);
+    // Watched before it is read: its status may be written at this very moment.
     const service = known ?? this.meet(name);
+    const status = this.rundir.status(name);
+    if (!status) return this.release(service);
     this.follow(service, status);
     if (service.away) return;
     if (service.files && !service.files.isOf(this.path(name))) this.release(service);
@@ -225,6 +227,12 @@ class Bridge {
     this.tell(service, status);
     if (isNew) this.serve(service, service.files);
     if (service.exiting && isOver(status)) this.exit(service);
+  }
+
+  /** Has it a directory in RUNDIR? */
+  private isThere(name: string): boolean {
+    const stat = libc.stat(this.rundir.watchPath(name));
+    return typeof stat !== "number" && stat.isDirectory;
   }
 
   private path(name: string): string {

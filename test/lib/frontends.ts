@@ -43,7 +43,7 @@ export class FrontEnd {
   private constructor(
     private readonly box: Sandbox,
     private readonly child: Bun.Subprocess,
-    private readonly output: string,
+    readonly output: string,
   ) {}
 
   /** Ours by name, or any by path. */
