@@ -1,5 +1,5 @@
 /** runsvchdir(8): makes another directory the one that runsvdir looks at. */
-import { err, Failure } from "../cli.ts";
+import { err, Failure, out } from "../cli.ts";
 import * as libc from "../libc.ts";
 import { AT_FDCWD, E, O } from "../libc.ts";
 import { askedForHelp } from "../log/arguments.ts";
@@ -28,7 +28,7 @@ export function main(args: string[]): number {
     return 0;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    err(`runsvchdir: fatal: ${error.message}\n`);
+    err(`${calledAs("runsvchdir")}: fatal: ${error.message}\n`);
     return 111;
   }
 }
@@ -49,18 +49,22 @@ function change(directory: string): void {
   if (!next.isDirectory) throw new Failure(`${directory}: not a directory`);
   const now = statOf(dir, "current", "unable to stat: current");
   if (next.ino === now.ino && next.dev === now.dev) {
-    return err(`runsvchdir: ${directory}: current.\n`);
+    return out(`runsvchdir: ${directory}: current.\n`);
   }
-  const removed = libc.unlinkat(dir, "current.new");
-  if (removed !== -E.NOENT) must(removed, "unable to unlink: current.new");
+  remove(dir, "current.new");
   const made = libc.symlinkat(directory, dir, "current.new");
   must(made, `unable to create: current.new -> ${directory}`);
-  libc.unlinkat(dir, "previous");
+  remove(dir, "previous");
   must(libc.renameat(dir, "current", dir, "previous"), "unable to copy: current to previous");
   const moved = libc.renameat(dir, "current.new", dir, "current");
   if (moved < 0) libc.renameat(dir, "previous", dir, "current");
   must(moved, "unable to move: current.new to current");
-  err(`runsvchdir: ${directory}: now current.\n`);
+  out(`runsvchdir: ${directory}: now current.\n`);
+}
+
+function remove(dir: number, name: string): void {
+  const code = libc.unlinkat(dir, name);
+  if (code !== -E.NOENT) must(code, `unable to unlink: ${name}`);
 }
 
 function statOf(dir: number, path: string, what: string): libc.FileStat {

@@ -58,13 +58,14 @@ const LETTERS: Readonly<Record<string, Command>> = {
 /** After x the originals' supervisor is gone for about so long, before it is started again. */
 const ABSENCE = 1_000;
 
-const GONE = IN.DELETE_SELF | IN.MOVE_SELF | IN.IGNORED;
+const SELF = IN.DELETE_SELF | IN.MOVE_SELF;
+const GONE = SELF | IN.IGNORED;
 const CHANGED = IN.CREATE | IN.MOVED_TO | IN.DELETE | IN.MOVED_FROM;
 
 /** A service, or a logger, that RUNDIR tells of. */
 type Service = {
   readonly name: string;
-  readonly watches: readonly Watch[];
+  watches: readonly Watch[];
   /** Its supervise/, while we serve it. */
   files: SuperviseDir | null;
   /** What each of its files holds. */
@@ -156,7 +157,7 @@ class Bridge {
       if (mask & GONE || (file === "pid" && this.rundir.supervisorMark() !== this.mark)) this.end();
       else if (isServiceName(file)) this.touched.add(file);
     };
-    const watch = watcher.add(this.rundir.watchPath("."), CHANGED | IN.DELETE_SELF, onChange);
+    const watch = watcher.add(this.rundir.watchPath("."), CHANGED | SELF, onChange);
     if (typeof watch === "number") this.goBlind(watch);
   }
 
@@ -167,7 +168,10 @@ class Bridge {
     setInterval(() => this.lookAtAll(), SCAN_INTERVAL_BLIND);
   }
 
-  private watch(name: string): Watch[] {
+  /** Its directory, and its drop box, which may be made a little later. */
+  private watch(service: Service): void {
+    const { name } = service;
+    for (const watch of service.watches) this.watcher?.remove(watch);
     const onService = (mask: number, file: string) => {
       this.touched.add(name);
       if (file === "log" && !(mask & GONE)) this.touched.add(`${name}/log`);
@@ -179,7 +183,7 @@ class Bridge {
     ];
     const failed = watches.find((watch) => typeof watch === "number");
     if (failed !== undefined && failed !== -libc.E.NOENT) this.goBlind(failed);
-    return watches.filter((watch) => typeof watch === "object");
+    service.watches = watches.filter((watch) => typeof watch === "object");
   }
 
   /** What was asked of it, by anybody, has been done: its process has had that signal. */
@@ -217,6 +221,7 @@ class Bridge {
     if (!this.isThere(name)) return known && this.forget(known);
     // Watched before it is read: its status may be written at this very moment.
     const service = known ?? this.meet(name);
+    if (service.watches.length < 2) this.watch(service);
     const status = this.rundir.status(name);
     if (!status) return this.release(service);
     this.follow(service, status);
@@ -242,7 +247,7 @@ class Bridge {
   private meet(name: string): Service {
     const service: Service = {
       name,
-      watches: this.watch(name),
+      watches: [],
       files: null,
       written: new Map(),
       phase: "",
