@@ -323,8 +323,9 @@ class Bridge {
 
   private serve(service: Service, files: SuperviseDir): void {
     const code = files.serve();
-    if (code < 0) return this.say(`${service.name}: cannot open its FIFOs: ${libc.strerror(code)}`);
-    void this.listen(service, files);
+    if (code >= 0) return void this.listen(service, files);
+    this.say(`${service.name}: cannot open its FIFOs: ${libc.strerror(code)}`);
+    this.release(service);
   }
 
   /** Nobody listens to it any more. */
