@@ -103,6 +103,39 @@ function openFifo(supervise: number, name: string, flags: number): number {
   return -E.EXIST;
 }
 
+function replace(dir: number, name: string, content: string): number {
+  const staged = `${name}.new`;
+  libc.unlinkat(dir, staged);
+  const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW;
+  const fd = libc.openat(dir, staged, flags, 0o644);
+  if (fd < 0) return fd;
+  const n = content === "" ? 0 : libc.writeText(fd, content);
+  libc.close(fd);
+  if (n !== content.length) return n < 0 ? n : -E.NOSPC;
+  return libc.renameat(dir, staged, dir, name);
+}
+
+/**
+ * Lets commands wait in a service directory that is not served yet: whoever opens ok or control
+ * finds somebody there. `status` is what is told if nothing was told before. Returns how to end
+ * that; null where it is served already, or must not be.
+ */
+export function holdOpen(path: string, status: string): (() => void) | null {
+  const writer = libc.openat(libc.AT_FDCWD, `${path}/supervise/ok`, O.WRONLY | O.NONBLOCK);
+  if (writer >= 0) libc.close(writer);
+  const service = writer >= 0 ? null : openService(path);
+  if (typeof service !== "number") return null;
+  const supervise = openSupervise(path, service);
+  libc.close(service);
+  if (typeof supervise !== "number") return null;
+  if (typeof libc.lstat("status", supervise) === "number") replace(supervise, "status", status);
+  const fds = ["control", "ok"].map((name) => openFifo(supervise, name, O.RDWR));
+  libc.close(supervise);
+  return () => {
+    for (const fd of fds) if (fd >= 0) libc.close(fd);
+  };
+}
+
 export class SuperviseDir {
   private ok = -1;
   /** Where commands come from, once it is served. */
@@ -151,15 +184,7 @@ export class SuperviseDir {
 
   /** Replaces a file; its content is a byte string. */
   write(name: string, content: string): number {
-    const staged = `${name}.new`;
-    libc.unlinkat(this.fd, staged);
-    const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW;
-    const fd = libc.openat(this.fd, staged, flags, 0o644);
-    if (fd < 0) return fd;
-    const n = content === "" ? 0 : libc.writeText(fd, content);
-    libc.close(fd);
-    if (n !== content.length) return n < 0 ? n : -E.NOSPC;
-    return libc.renameat(this.fd, staged, this.fd, name);
+    return replace(this.fd, name, content);
   }
 
   remove(name: string): void {

@@ -19,7 +19,8 @@ import { reason } from "../log/words.ts";
 import { RunDir } from "../rundir.ts";
 import { SysDir } from "../sysdir.ts";
 import { type Invocation, supervise } from "../sysmgr.ts";
-import type { Format } from "./bridge-format.ts";
+import { holdOpen } from "./bridge-files.ts";
+import { type Format, statusBytes } from "./bridge-format.ts";
 
 export type FrontEnd = {
   /** Under which name the scanner's errors are written. */
@@ -81,8 +82,37 @@ async function untilEnd(fd: number): Promise<void> {
   libc.close(fd);
 }
 
+/** The bridge has come to a new service within this. */
+const HOLD = 5_000;
+let held = 0;
+
+/**
+ * A service is about to be started whose script may begin with `sv o .`, and the bridge may not
+ * have come to it yet: until then what is written to control stays there.
+ */
+export function awaitBridge(path: string, format: Format): void {
+  // Descriptors are for the services first.
+  if (held * 8 > libc.getFileLimits().soft) return;
+  const view = { state: "down", pid: 0, wanted: "up", paused: false, gotTerm: false } as const;
+  const release = holdOpen(path, statusBytes({ ...view, since: Date.now() }, format));
+  if (!release) return;
+  held++;
+  const end = () => {
+    held--;
+    release();
+  };
+  setTimeout(end, HOLD);
+}
+
 /** Subdirectories, and links to some: files are no services to runsvdir and svscan. */
 export class ServiceDirectories extends SysDir {
+  constructor(
+    path: string,
+    private readonly format: Format,
+  ) {
+    super(path);
+  }
+
   override names(): string[] | { reason: string } {
     const names = super.names();
     return Array.isArray(names) ? names.filter((name) => this.isDirectory(name)) : names;
@@ -90,6 +120,12 @@ export class ServiceDirectories extends SysDir {
 
   override has(name: string): boolean {
     return super.has(name) && this.isDirectory(name);
+  }
+
+  override inspect(name: string): ReturnType<SysDir["inspect"]> {
+    const target = super.inspect(name);
+    if (!("reason" in target)) awaitBridge(`${this.path}/${name}`, this.format);
+    return target;
   }
 
   /** What cannot be told is kept: it is reported when it cannot be started. */

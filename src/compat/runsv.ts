@@ -26,7 +26,7 @@ export async function main(args: string[]): Promise<number> {
   }
   enterRuntimeEnvironment();
   try {
-    const { sysdir, rundir, source } = openSingle(directory, {
+    const { sysdir, rundir, source } = openSingle(directory, "runit", {
       chdir: (code) => `unable to change to directory: ${reason(code)}`,
       lock: (code) => `unable to lock supervise/lock: ${reason(code)}`,
     });

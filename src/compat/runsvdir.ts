@@ -63,7 +63,7 @@ export async function main(args: string[]): Promise<number> {
       program: "runsvdir",
       sysdir,
       rundir,
-      source: new ServiceDirectories(sysdir),
+      source: new ServiceDirectories(sysdir, "runit"),
       format: "runit",
       alone: false,
       signals: {

@@ -5,7 +5,8 @@ import * as libc from "../libc.ts";
 import { OneEntry } from "../oneentry.ts";
 import { isServiceName } from "../rundir.ts";
 import { lockSupervise, openService, openSupervise } from "./bridge-files.ts";
-import { makeRundir } from "./frontend.ts";
+import type { Format } from "./bridge-format.ts";
+import { awaitBridge, makeRundir } from "./frontend.ts";
 
 /** How each of the two says what went wrong. */
 type Words = Readonly<Record<"chdir" | "lock", (code: number) => string>>;
@@ -17,7 +18,7 @@ export type Single = {
 };
 
 /** Throws Failure. */
-export function openSingle(directory: string, words: Words): Single {
+export function openSingle(directory: string, format: Format, words: Words): Single {
   const there = libc.openat(libc.AT_FDCWD, directory, libc.O.PATH | libc.O.DIRECTORY);
   if (there < 0) throw new Failure(words.chdir(there));
   libc.close(there);
@@ -35,6 +36,7 @@ export function openSingle(directory: string, words: Words): Single {
   if (code < 0) throw new Failure(words.lock(code));
   const sysdir = dirname(path);
   const rundir = makeRundir(`${path}/supervise`);
+  for (const service of [path, `${path}/log`]) awaitBridge(service, format);
   return { sysdir, rundir, source: new OneEntry(sysdir, name) };
 }
 

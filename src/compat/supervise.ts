@@ -28,7 +28,7 @@ export async function main(args: string[]): Promise<number> {
   }
   enterRuntimeEnvironment();
   try {
-    const { sysdir, rundir, source } = openSingle(directory, {
+    const { sysdir, rundir, source } = openSingle(directory, "daemontools", {
       chdir: (code) => `unable to chdir to ${directory}: ${reason(code)}`,
       lock: (code) => `unable to acquire ${directory}/supervise/lock: ${reason(code)}`,
     });

@@ -42,7 +42,7 @@ function scan(directory: string): Promise<number> {
     program: "svscan",
     sysdir,
     rundir: makeRundir(real),
-    source: new ServiceDirectories(sysdir),
+    source: new ServiceDirectories(sysdir, "daemontools"),
     format: "daemontools",
     alone: false,
     signals: { SIGTERM: { services: "leave", code: TERMINATED } },

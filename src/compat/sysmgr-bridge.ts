@@ -9,7 +9,7 @@
  * It ends with the supervisor that it began with; who keeps it (frontend.ts, or sysmgr itself)
  * begins it again. That makes every trouble simple: RUNDIR removed, another supervisor, a bug.
  */
-import { HEAL_INTERVAL, LOCK_GRACE, SCAN_INTERVAL_BLIND } from "../../config.ts";
+import { HEAL_INTERVAL, LOCK_GRACE, MIN_UPTIME, SCAN_INTERVAL_BLIND } from "../../config.ts";
 import { Alarm } from "../alarm.ts";
 import { escapeBytes } from "../bytes.ts";
 import { answeredHelp, complain, Failure, parseOptions, UsageError } from "../cli.ts";
@@ -59,6 +59,9 @@ const LETTERS: Readonly<Record<string, Command>> = {
 const ABSENCE = 1_000;
 
 const SELF = IN.DELETE_SELF | IN.MOVE_SELF;
+/** A request is answered within this. */
+const ANSWER = 100;
+
 const GONE = SELF | IN.IGNORED;
 const CHANGED = IN.CREATE | IN.MOVED_TO | IN.DELETE | IN.MOVED_FROM;
 
@@ -359,7 +362,17 @@ class Bridge {
     const command = Object.hasOwn(LETTERS, letter) ? LETTERS[letter] : undefined;
     if (command === undefined) return;
     if (this.format === "runit" && "udo".includes(letter)) service.exiting = false;
-    await this.send(name, command);
+    await this.send(name, command === "once" && this.hasJustEnded(name) ? "down" : command);
+  }
+
+  /**
+   * Its script ended at once, and before we had read its `sv o .`: then its one life is over. To
+   * be asked by somebody else in that second is less likely.
+   */
+  private hasJustEnded(name: string): boolean {
+    const { state = "", since = 0, next = null } = this.rundir.status(name) ?? {};
+    const now = Date.now();
+    return state === "backoff" && now - since < MIN_UPTIME && (next ?? 0) - now > ANSWER;
   }
 
   /** One command at a time: what comes later must not overtake it. */

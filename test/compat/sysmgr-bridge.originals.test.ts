@@ -4,7 +4,7 @@
  * letters has a service of its own, all of them at the same time.
  */
 import { expect } from "bun:test";
-import { makeDirectory } from "../lib/files.ts";
+import { makeDirectory, read } from "../lib/files.ts";
 import {
   DEAF,
   FrontEnd,
@@ -179,3 +179,35 @@ scenario(
   have.runit,
   60,
 );
+
+for (const [program, client, started] of [
+  ["runsvdir", "sv o .", have.runit],
+  ["svscan", "svc -o .", have.daemontools],
+  ["runsv", "sv o .", have.runit],
+  ["supervise", "svc -o .", have.daemontools],
+] as const) {
+  scenario(
+    `${client} at the top of a run script makes a one-shot of it from its first start under ${program}`,
+    async (box) => {
+      const dir = `${box.dir}/service`;
+      const names = program.endsWith("v") || program === "supervise" ? ["one"] : [..."abcdefghij"];
+      const [word, ...rest] = client.split(" ");
+      const command = [original(word ?? ""), ...rest].join(" ");
+      for (const name of names) {
+        serviceDirectory(dir, name, `echo $$ >>../${name}.starts; ${command} || echo failed >&2`);
+      }
+      const frontEnd = FrontEnd.start(box, [program, names.length > 1 ? dir : `${dir}/one`]);
+      const all = names.map((name) => new Supervised(`${dir}/${name}`));
+      const isDown = (one: Supervised) => one.stat === "down" && one.flags.includes(" none 0 ");
+      const runs = (name: string) => read(`${dir}/${name}.starts`)?.split("\n").length ?? 0;
+      await until(() => names.every((name) => runs(name) > 0), "all have run");
+      await until(() => all.every(isDown), "all are down");
+      for (const one of all) await one.served(box);
+      // 117 is `u`: it is wanted to be up.
+      await until(() => !all.some((one) => one.flags.includes("117")), "none is to be up");
+      expect([names.map(runs), frontEnd.messages]).toEqual([names.map(() => 2), ""]);
+      await frontEnd.end("SIGINT");
+    },
+    started,
+  );
+}
