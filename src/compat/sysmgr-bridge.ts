@@ -9,14 +9,14 @@
  * It ends with the supervisor that it began with; who keeps it (frontend.ts, or sysmgr itself)
  * begins it again. That makes every trouble simple: RUNDIR removed, another supervisor, a bug.
  */
-import { HEAL_INTERVAL, LOCK_GRACE, MIN_UPTIME, SCAN_INTERVAL_BLIND } from "../../config.ts";
+import { HEAL_INTERVAL, LOCK_GRACE, SCAN_INTERVAL_BLIND } from "../../config.ts";
 import { Alarm } from "../alarm.ts";
 import { escapeBytes } from "../bytes.ts";
 import { answeredHelp, complain, Failure, parseOptions, UsageError } from "../cli.ts";
 import { directories } from "../directories.ts";
 import { enterRuntimeEnvironment } from "../environment.ts";
 import * as libc from "../libc.ts";
-import { IN } from "../libc.ts";
+import { IN, O } from "../libc.ts";
 import * as proc from "../proc.ts";
 import { type Command, isServiceName, RunDir, SUPERVISOR } from "../rundir.ts";
 import type { ProcessId, Status } from "../status.ts";
@@ -59,9 +59,6 @@ const LETTERS: Readonly<Record<string, Command>> = {
 const ABSENCE = 1_000;
 
 const SELF = IN.DELETE_SELF | IN.MOVE_SELF;
-/** A request is answered within this. */
-const ANSWER = 100;
-
 const GONE = SELF | IN.IGNORED;
 const CHANGED = IN.CREATE | IN.MOVED_TO | IN.DELETE | IN.MOVED_FROM;
 
@@ -362,17 +359,26 @@ class Bridge {
     const command = Object.hasOwn(LETTERS, letter) ? LETTERS[letter] : undefined;
     if (command === undefined) return;
     if (this.format === "runit" && "udo".includes(letter)) service.exiting = false;
-    await this.send(name, command === "once" && this.hasJustEnded(name) ? "down" : command);
+    if (command === "once" && this.markOnce(name)) return;
+    await this.send(name, command);
   }
 
   /**
-   * Its script ended at once, and before we had read its `sv o .`: then its one life is over. To
-   * be asked by somebody else in that second is less likely.
+   * `sv o .` in a run script means the life that it is said in, even if that is over before we act
+   * on it: the stop marker says so, while the command `once` would begin another one. True if it
+   * was written; a service that is down is to be started.
    */
-  private hasJustEnded(name: string): boolean {
-    const { state = "", since = 0, next = null } = this.rundir.status(name) ?? {};
-    const now = Date.now();
-    return state === "backoff" && now - since < MIN_UPTIME && (next ?? 0) - now > ANSWER;
+  private markOnce(name: string): boolean {
+    const { process = null, state = "down", wanted = "down" } = this.rundir.status(name) ?? {};
+    const lives = process !== null || state === "finishing" || state === "backoff";
+    if (wanted !== "up" || !lives) return false;
+    const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW;
+    const path = this.rundir.watchPath(`${name}/lock`);
+    const fd = libc.openat(libc.AT_FDCWD, path, flags, 0o644);
+    if (fd < 0) return false;
+    const code = libc.writeText(fd, "once\n");
+    libc.close(fd);
+    return code > 0;
   }
 
   /** One command at a time: what comes later must not overtake it. */
