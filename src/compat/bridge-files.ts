@@ -117,8 +117,7 @@ function replace(dir: number, name: string, content: string): number {
 
 /**
  * Lets commands wait in a service directory that is not served yet: whoever opens ok or control
- * finds somebody there. `status` is what is told if nothing was told before. Returns how to end
- * that; null where it is served already, or must not be.
+ * finds somebody there, and `status` is what is told until then. Returns how to end that; null where it is served already, or must not be.
  */
 export function holdOpen(path: string, status: string): (() => void) | null {
   const writer = libc.openat(libc.AT_FDCWD, `${path}/supervise/ok`, O.WRONLY | O.NONBLOCK);
@@ -128,7 +127,7 @@ export function holdOpen(path: string, status: string): (() => void) | null {
   const supervise = openSupervise(path, service);
   libc.close(service);
   if (typeof supervise !== "number") return null;
-  if (typeof libc.lstat("status", supervise) === "number") replace(supervise, "status", status);
+  replace(supervise, "status", status);
   const fds = ["control", "ok"].map((name) => openFifo(supervise, name, O.RDWR));
   libc.close(supervise);
   return () => {
@@ -174,10 +173,19 @@ export class SuperviseDir {
     );
   }
 
-  /** From now on somebody listens: who opens ok for writing sees that. Minus the errno if not. */
-  serve(): number {
+  /** Opens control; minus the errno if that cannot be. */
+  openControl(): number {
     this.control = openFifo(this.fd, "control", O.RDWR);
-    if (this.control < 0) return this.control;
+    return this.control;
+  }
+
+  /** Commands wait to be read. */
+  get isAsked(): boolean {
+    return libc.waitReadable(this.control, this.control, 0)[0];
+  }
+
+  /** From now on somebody listens: who opens ok for writing sees that. Minus the errno if not. */
+  openOk(): number {
     this.ok = openFifo(this.fd, "ok", O.RDONLY);
     return this.ok;
   }

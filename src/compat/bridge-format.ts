@@ -20,6 +20,8 @@ export type View = {
   readonly wanted: "up" | "once" | "down" | "exit";
   readonly paused: boolean;
   readonly gotTerm: boolean;
+  /** A command is on its way: what is wanted is not known, and sv must not think that it were. */
+  readonly asked: boolean;
 };
 
 const STATES = { down: 0, run: 1, finish: 2 } as const;
@@ -67,5 +69,6 @@ export function statusBytes(view: View, format: Format): string {
     bytes.writeUInt32LE(view.state === "run" ? view.pid : 0, 12);
     if (view.wanted !== "once") bytes.write(view.wanted === "down" ? "d" : "u", 17);
   }
+  if (view.asked) bytes[17] = 0;
   return bytes.toString("latin1");
 }

@@ -93,7 +93,14 @@ let held = 0;
 export function awaitBridge(path: string, format: Format): void {
   // Descriptors are for the services first.
   if (held * 8 > libc.getFileLimits().soft) return;
-  const view = { state: "down", pid: 0, wanted: "up", paused: false, gotTerm: false } as const;
+  const view = {
+    state: "down",
+    pid: 0,
+    wanted: "up",
+    paused: false,
+    gotTerm: false,
+    asked: true,
+  } as const;
   const release = holdOpen(path, statusBytes({ ...view, since: Date.now() }, format));
   if (!release) return;
   held++;

@@ -75,6 +75,8 @@ type Service = {
   since: number;
   paused: boolean;
   gotTerm: boolean;
+  /** Commands that were written to control are not all answered yet. */
+  asked: boolean;
   /** It was told to exit, and is ending; and then it is away for a moment. */
   exiting: boolean;
   away: boolean;
@@ -230,7 +232,7 @@ class Bridge {
     const isNew = !service.files && this.open(service);
     if (!service.files) return;
     this.tell(service, status);
-    if (isNew) this.serve(service, service.files);
+    if (isNew && service.files) this.serve(service, service.files);
     if (service.exiting && isOver(status)) this.exit(service);
   }
 
@@ -254,6 +256,7 @@ class Bridge {
       since: 0,
       paused: false,
       gotTerm: false,
+      asked: false,
       exiting: false,
       away: false,
     };
@@ -289,9 +292,11 @@ class Bridge {
     // Two lines tell where it is: a name of two lines would tell something else.
     const files = name.includes("\n") ? null : SuperviseDir.open(this.path(name));
     if (files instanceof SuperviseDir) {
+      const code = files.openControl();
       service.files = files;
       service.written.clear();
-      return true;
+      service.asked = code >= 0 && files.isAsked;
+      return this.serves(service, code);
     }
     if (!files) return false;
     // A bridge before us ends about now.
@@ -302,9 +307,9 @@ class Bridge {
   }
 
   private tell(service: Service, status: Status): void {
-    const { since, paused, gotTerm, exiting } = service;
+    const { since, paused, gotTerm, asked, exiting } = service;
     const wanted = exiting ? "exit" : status.wanted;
-    const view: View = { ...phase(status), since, wanted, paused, gotTerm };
+    const view: View = { ...phase(status), since, wanted, paused, gotTerm, asked };
     this.write(service, "sysmgr", `${this.rundir.path}\n${service.name}\n`);
     this.write(service, "pid", pidText(view));
     this.write(service, "stat", statText(view));
@@ -322,10 +327,15 @@ class Bridge {
   }
 
   private serve(service: Service, files: SuperviseDir): void {
-    const code = files.serve();
-    if (code >= 0) return void this.listen(service, files);
+    if (this.serves(service, files.openOk())) void this.listen(service, files);
+  }
+
+  /** Without its FIFOs it is not served at all. */
+  private serves(service: Service, code: number): boolean {
+    if (code >= 0) return true;
     this.say(`${service.name}: cannot open its FIFOs: ${libc.strerror(code)}`);
     this.release(service);
+    return false;
   }
 
   /** Nobody listens to it any more. */
@@ -344,13 +354,20 @@ class Bridge {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
+        this.setAsked(service, true);
         for (const letter of Buffer.from(value).toString("latin1")) {
           if (service.files === files) await this.obey(service, letter);
         }
+        this.setAsked(service, false);
       }
     } catch (error) {
       this.say(`${service.name}: cannot read supervise/control: ${error}`);
     }
+  }
+
+  private setAsked(service: Service, asked: boolean): void {
+    service.asked = asked;
+    this.look(service.name);
   }
 
   private async obey(service: Service, letter: string): Promise<void> {

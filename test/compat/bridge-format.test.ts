@@ -9,6 +9,7 @@ const UP: View = {
   wanted: "up",
   paused: false,
   gotTerm: false,
+  asked: false,
 };
 
 const hex = (bytes: string) => Buffer.from(bytes, "latin1").toString("hex");
@@ -25,6 +26,7 @@ for (const [changes, runit, daemontools, stat] of [
   [{ wanted: "down" }, "00640001", "0064", "run, want down"],
   [{ wanted: "once" }, "00640001", "0000", "run, want down"],
   [{ wanted: "exit" }, "00640001", "0075", "run, want exit"],
+  [{ asked: true }, "00000001", "0000", "run"],
   [{ state: "finish" }, "00750002", "0075", "finish"],
   [{ state: "finish", wanted: "down" }, "00640002", "0064", "finish, want down"],
   [{ state: "down", pid: 0 }, "00750000", "0075", "down"],

@@ -1,5 +1,5 @@
 /** runsvdir, svscan, runsv and supervise in tests: ours and Debian's, on directories of their own. */
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { exists, makeDirectory, place, read } from "./files.ts";
 import { kill } from "./processes.ts";
 import { BIN, type Outcome, type Sandbox } from "./sandbox.ts";
@@ -137,18 +137,21 @@ export class Supervised {
     );
   }
 
-  /** Waits until its supervisor, or the bridge, can be talked to. */
+  /** Waits until its supervisor, or the bridge, has locked it and can be talked to. */
   async served(box: Sandbox): Promise<this> {
     const ok = `${this.path}/supervise/ok`;
+    const open = ["sh", "-c", `[ -p "$0" ] && timeout 1 sh -c ': >"$0"' "$0"`, ok];
     for (;;) {
-      await until(() => exists(ok) && this.flags !== "", `${this.path} has a status`);
-      const { code } = await box.run([
-        "sh",
-        "-c",
-        `[ -p '${ok}' ] && timeout 1 sh -c ': >"$0"' '${ok}'`,
-      ]);
+      await until(() => this.isLocked && this.flags !== "", `${this.path} is served`);
+      const { code } = await box.run(open);
       if (code === 0) return this;
     }
+  }
+
+  private get isLocked(): boolean {
+    const stat = statSync(`${this.path}/supervise/lock`, { throwIfNoEntry: false });
+    const locks = read("/proc/locks") ?? "";
+    return stat !== undefined && new RegExp(`FLOCK .*:${stat.ino} `).test(locks);
   }
 
   /** Waits until it runs, in another life than that of this pid. */
