@@ -376,7 +376,7 @@ class Bridge {
     const command = Object.hasOwn(LETTERS, letter) ? LETTERS[letter] : undefined;
     if (command === undefined) return;
     if (this.format === "runit" && "udo".includes(letter)) service.exiting = false;
-    if (command === "once" && this.markOnce(name)) return;
+    if (command === "once" && this.markOnce(name)) return await this.untilMarked(name);
     await this.send(name, command);
   }
 
@@ -396,6 +396,16 @@ class Bridge {
     const code = libc.writeText(fd, "once\n");
     libc.close(fd);
     return code > 0;
+  }
+
+  /** The marker has been seen when the status says so; a life that ends just then may say it later. */
+  private async untilMarked(name: string): Promise<void> {
+    const alarm = new Alarm(() => this.watcher);
+    const deadline = performance.now() + HEAL_INTERVAL;
+    do {
+      alarm.watchService(this.rundir, name);
+    } while (this.rundir.status(name)?.wanted === "up" && (await alarm.ring(deadline)));
+    alarm.forget(name);
   }
 
   /** One command at a time: what comes later must not overtake it. */

@@ -71,7 +71,10 @@ scenario(
       await until(() => told(all).join() === expected.join(), "all is done").catch(() => {});
       expect(told(all)).toEqual(expected);
     }
-    expect(ours.map((one) => one.flags)).toEqual(theirs.map((one) => one.flags));
+    // What is wanted is told when the last command was answered.
+    const flags = (all: Supervised[]) => all.map((one) => one.flags);
+    await until(() => flags(ours).join() === flags(theirs).join(), "all is told").catch(() => {});
+    expect(flags(ours)).toEqual(flags(theirs));
     const outcomes = await Promise.all(
       parents.map((cwd) =>
         box.run([original("sv"), "status", ...rows.map((r) => `./${r}`)], { cwd }),
