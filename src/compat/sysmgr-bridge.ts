@@ -157,7 +157,7 @@ class Bridge {
     const onChange = (mask: number, file: string) => {
       // Somebody else's RUNDIR now, or none any more.
       if (mask & GONE || (file === "pid" && this.rundir.supervisorMark() !== this.mark)) this.end();
-      else if (isServiceName(file)) this.touched.add(file);
+      else if (isServiceName(file)) this.touch(file, mask);
     };
     const watch = watcher.add(this.rundir.watchPath("."), CHANGED | SELF, onChange);
     if (typeof watch === "number") this.goBlind(watch);
@@ -170,13 +170,25 @@ class Bridge {
     setInterval(() => this.lookAtAll(), SCAN_INTERVAL_BLIND);
   }
 
+  /** Something is so in a directory that it has, or has now: a new one is watched anew. */
+  private touch(name: string, mask: number): void {
+    const service = this.services.get(name);
+    if (service && mask & (IN.CREATE | IN.MOVED_TO)) this.unwatch(service);
+    this.touched.add(name);
+  }
+
+  private unwatch(service: Service): void {
+    for (const watch of service.watches) this.watcher?.remove(watch);
+    service.watches = [];
+  }
+
   /** Its directory, and its drop box, which may be made a little later. */
   private watch(service: Service): void {
     const { name } = service;
-    for (const watch of service.watches) this.watcher?.remove(watch);
+    this.unwatch(service);
     const onService = (mask: number, file: string) => {
       this.touched.add(name);
-      if (file === "log" && !(mask & GONE)) this.touched.add(`${name}/log`);
+      if (file === "log") this.touch(`${name}/log`, mask);
     };
     const onControl = (_: number, file: string) => this.noteAnswer(name, file);
     const watches = [
@@ -266,7 +278,7 @@ class Bridge {
 
   private forget(service: Service): void {
     this.release(service);
-    for (const watch of service.watches) this.watcher?.remove(watch);
+    this.unwatch(service);
     this.services.delete(service.name);
   }
 

@@ -189,6 +189,27 @@ patientScenario("supervise that is removed is made again", async (box) => {
   expect(await runsvdir.end("SIGHUP")).toBe(111);
 });
 
+patientScenario("a service's directory in RUNDIR that is removed is found again", async (box) => {
+  const { dir, runsvdir } = await begin(box, (parent) => void serviceDirectory(parent, "web"));
+  const web = new Supervised(`${dir}/web`);
+  await web.served(box);
+  await web.runs();
+  const state = `${dir}/.sysmgr/web`;
+  rename(state, `${box.dir}/old`);
+  await until(() => exists(`${state}/status`), "it is made again");
+  const svctl = (word: string) =>
+    box.run(["svctl", "-d", dir, "-r", `${dir}/.sysmgr`, "-q", word, "web"]);
+  await web.served(box);
+  for (const [word, stat] of [
+    ["pause", "run, paused"],
+    ["cont", "run"],
+  ] as const) {
+    expect((await svctl(word)).code).toBe(0);
+    await web.is(stat);
+  }
+  expect(await runsvdir.end("SIGHUP")).toBe(111);
+});
+
 patientScenario("RUNDIR that is removed is found again", async (box) => {
   const { dir, runsvdir } = await begin(box, (parent) => void serviceDirectory(parent, "web"));
   const web = new Supervised(`${dir}/web`);
