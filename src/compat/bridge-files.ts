@@ -120,7 +120,8 @@ function replace(dir: number, name: string, content: string): number {
  * finds somebody there, and `status` is what is told until then. Returns how to end that; null where it is served already, or must not be.
  */
 export function holdOpen(path: string, status: string): (() => void) | null {
-  const writer = libc.openat(libc.AT_FDCWD, `${path}/supervise/ok`, O.WRONLY | O.NONBLOCK);
+  const flags = O.WRONLY | O.NONBLOCK | O.NOFOLLOW;
+  const writer = libc.openat(libc.AT_FDCWD, `${path}/supervise/ok`, flags);
   if (writer >= 0) libc.close(writer);
   const service = writer >= 0 ? null : openService(path);
   if (typeof service !== "number") return null;

@@ -189,6 +189,34 @@ patientScenario(
   haveAll.setpriv,
 );
 
+patientScenario(
+  "directories that cannot be written: links lead to where the state may be",
+  async (box) => {
+    const dir = directory(box);
+    const [web, db] = ["web", "db"].map((name) => new Supervised(serviceDirectory(dir, name)));
+    if (!web || !db) throw new Error("two services");
+    for (const [name, path] of [
+      ["state", `${dir}/.sysmgr`],
+      ["supervise", `${web.path}/supervise`],
+    ] as const) {
+      makeDirectory(`${box.dir}/of-user`);
+      chownSync(`${box.dir}/of-user`, 65534, 65534);
+      link(`${box.dir}/of-user/${name}`, path);
+    }
+    const user = ["/usr/bin/env", "setpriv", "--reuid=65534", "--clear-groups", "--"];
+    const runsvdir = FrontEnd.start(box, [...user, `${BIN}/runsvdir`, dir]);
+    await web.served(box);
+    const pid = await web.runs();
+    expect(read(`${box.dir}/of-user/supervise/pid`)).toBe(`${pid}\n`);
+    await until(() => exists(`${dir}/.sysmgr/db/pid`), "the other one runs all the same");
+    const why = "Permission denied (it may be a link to a directory that can be written)";
+    const said = `sysmgr-bridge: db: cannot make ${db.path}/supervise: ${why}\n`;
+    await until(() => runsvdir.messages === said, "it says what to do");
+    expect(await runsvdir.end("SIGHUP")).toBe(111);
+  },
+  haveAll.setpriv,
+);
+
 // ----------------------------------------------------------------------- log
 
 const LOG = `log: ${".".repeat(60)}`;
