@@ -92,6 +92,20 @@ export function lockSupervise(supervise: number): number {
   return code;
 }
 
+/**
+ * Is there a supervisor of another kind? It holds the lock, as our bridge does; but that puts
+ * supervise/sysmgr beside it.
+ */
+export function isTaken(path: string): boolean {
+  if (typeof libc.lstat(`${path}/supervise/sysmgr`) !== "number") return false;
+  const flags = O.RDWR | O.NOFOLLOW | O.NONBLOCK;
+  const fd = libc.openat(libc.AT_FDCWD, `${path}/supervise/lock`, flags);
+  if (fd < 0) return false;
+  const code = libc.lockNow(fd);
+  libc.close(fd);
+  return code === -E.AGAIN;
+}
+
 /** A FIFO in it, opened without waiting for anybody. */
 function openFifo(supervise: number, name: string, flags: number): number {
   const made = libc.mkfifoat(supervise, name, 0o600);

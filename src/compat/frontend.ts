@@ -17,9 +17,9 @@ import * as libc from "../libc.ts";
 import { AT_FDCWD, E, O } from "../libc.ts";
 import { reason } from "../log/words.ts";
 import { RunDir } from "../rundir.ts";
-import { SysDir } from "../sysdir.ts";
+import { type SourceEvents, SysDir } from "../sysdir.ts";
 import { type Invocation, supervise } from "../sysmgr.ts";
-import { holdOpen } from "./bridge-files.ts";
+import { holdOpen, isTaken } from "./bridge-files.ts";
 import { type Format, statusBytes } from "./bridge-format.ts";
 
 export type FrontEnd = {
@@ -111,8 +111,15 @@ export function awaitBridge(path: string, format: Format): void {
   setTimeout(end, HOLD);
 }
 
+/** A lock tells nobody that it is free: it is looked at so often while a service waits for it. */
+const LOOK = 1_000;
+
 /** Subdirectories, and links to some: files are no services to runsvdir and svscan. */
 export class ServiceDirectories extends SysDir {
+  private readonly taken = new Set<string>();
+  private timer: Timer | null = null;
+  private events: SourceEvents | null = null;
+
   constructor(
     path: string,
     private readonly format: Format,
@@ -129,10 +136,34 @@ export class ServiceDirectories extends SysDir {
     return super.has(name) && this.isDirectory(name);
   }
 
+  override watch(...args: Parameters<SysDir["watch"]>): number {
+    this.events = args[1];
+    return super.watch(...args);
+  }
+
+  /** Nothing is started beside a supervisor of another kind, until that is gone. */
   override inspect(name: string): ReturnType<SysDir["inspect"]> {
     const target = super.inspect(name);
-    if (!("reason" in target)) awaitBridge(`${this.path}/${name}`, this.format);
+    if ("reason" in target) return target;
+    const path = `${this.path}/${name}`;
+    if (isTaken(path)) {
+      this.taken.add(name);
+      this.timer ??= setInterval(() => this.lookAtTaken(), LOOK);
+      return { reason: "another supervisor has locked its supervise/lock" };
+    }
+    awaitBridge(path, this.format);
     return target;
+  }
+
+  private lookAtTaken(): void {
+    const free = [...this.taken].filter((name) => !isTaken(`${this.path}/${name}`));
+    for (const name of free) {
+      this.taken.delete(name);
+      this.events?.entry(name);
+    }
+    if (this.taken.size > 0 || !this.timer) return;
+    clearInterval(this.timer);
+    this.timer = null;
   }
 
   /** What cannot be told is kept: it is reported when it cannot be started. */

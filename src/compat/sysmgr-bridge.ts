@@ -65,6 +65,8 @@ const CHANGED = IN.CREATE | IN.MOVED_TO | IN.DELETE | IN.MOVED_FROM;
 /** A service, or a logger, that RUNDIR tells of. */
 type Service = {
   readonly name: string;
+  /** When we first saw it, on the clock of performance.now(). */
+  readonly met: number;
   watches: readonly Watch[];
   /** Its supervise/, while we serve it. */
   files: SuperviseDir | null;
@@ -110,7 +112,6 @@ class Bridge {
   private readonly services = new Map<string, Service>();
   private readonly touched = new Set<string>();
   private readonly said = new Set<string>();
-  private readonly began = performance.now();
   private readonly mark: string;
   private readonly ended = Promise.withResolvers<number>();
   private watcher: Watcher | null = null;
@@ -261,6 +262,7 @@ class Bridge {
   private meet(name: string): Service {
     const service: Service = {
       name,
+      met: performance.now(),
       watches: [],
       files: null,
       written: new Map(),
@@ -311,8 +313,8 @@ class Bridge {
       return this.serves(service, code);
     }
     if (!files) return false;
-    // A bridge before us ends about now.
-    const isEarly = performance.now() - this.began < LOCK_GRACE;
+    // A bridge before us ends about now; and others try the lock, too.
+    const isEarly = performance.now() - service.met < LOCK_GRACE;
     if (files.busy && isEarly) this.lookAgain(50);
     else this.say(`${name}: ${files.reason}`);
     return false;

@@ -348,21 +348,26 @@ for (const [what, spoil, reason] of [
 }
 
 patientScenario(
-  "where another supervisor is it keeps away, and says so",
+  "where another supervisor is nothing is started beside it, and that is said",
   async (box) => {
     const dir = `${box.dir}/service`;
-    const web = new Supervised(serviceDirectory(dir, "web", undefined, { down: "" }));
+    const starts = () => read(`${box.dir}/starts`)?.split("\n").length ?? 0;
+    const run = `echo >>${box.dir}/starts; exec sleep 3600`;
+    const web = new Supervised(serviceDirectory(dir, "web", run));
     const runsv = FrontEnd.start(box, [original("runsv"), web.path]);
     await web.served(box);
+    const pid = await web.runs();
     const runsvdir = FrontEnd.start(box, ["runsvdir", dir]);
-    const said = "sysmgr-bridge: web: another supervisor has locked its supervise/lock\n";
+    const why = "another supervisor has locked its supervise/lock";
+    const said = `runsvdir: web: cannot start: ${why}\nsysmgr-bridge: web: ${why}\n`;
     await until(() => runsvdir.messages === said, "it says so");
+    expect([web.pid, starts()]).toEqual([pid, 2]);
     expect(await runsv.end("SIGTERM")).toBe(0);
-    const svctl = ["svctl", "-q", "-d", dir, "-r", `${dir}/.sysmgr`, "start", "web"];
-    expect((await box.run(svctl)).code).toBe(0);
+    await until(() => starts() === 3, "then it is started");
     await web.served(box);
-    await web.runs();
+    await web.runs(pid);
     expect(await runsvdir.end("SIGHUP")).toBe(111);
+    expect(runsvdir.messages).toBe(said);
   },
   haveThem.runit,
 );
