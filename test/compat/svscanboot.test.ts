@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { allStats } from "../../src/proc.ts";
 import { exists, makeDirectory, read } from "../lib/files.ts";
-import { FrontEnd, Supervised, serviceDirectory } from "../lib/frontends.ts";
+import { FrontEnd, have as originals, Supervised, serviceDirectory } from "../lib/frontends.ts";
 import { environment } from "../lib/processes.ts";
 import { BIN } from "../lib/sandbox.ts";
 import { have, scenario } from "../lib/scenario.ts";
@@ -48,6 +48,26 @@ scenario(
     await until(() => !title(), "all of it is dead");
   },
   have.pidns && have.mounts && exists(`${PLACE}/`),
+);
+
+scenario(
+  "a supervise that was left there is told to stop its service, and to go",
+  async (box) => {
+    const dir = `${box.dir}/service`;
+    makeDirectory(dir);
+    const run = `echo "$SYSMGR_SERVICE" >>${box.dir}/starts; exec sleep 3600`;
+    const web = new Supervised(serviceDirectory(dir, "web", run));
+    const script = `mount --bind "$0" ${PLACE}/ && { supervise ${PLACE}/web & } &&
+      until [ -s ${box.dir}/starts ]; do sleep 0.02; done && exec "$1"`;
+    const namespaces = ["/usr/bin/unshare", "-fpm", "--mount-proc", "--kill-child"];
+    const env = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" };
+    const command = [...namespaces, "sh", "-c", script, dir, `${BIN}/svscanboot`];
+    const boot = FrontEnd.start(box, command, { env });
+    await until(() => read(`${box.dir}/starts`) === "\nweb\n", "ours has started it, too");
+    await until(() => web.file("sysmgr") !== null, "ours serves it");
+    await boot.end("SIGKILL");
+  },
+  have.pidns && have.mounts && exists(`${PLACE}/`) && originals.daemontools,
 );
 
 scenario("--help prints the usage", async (box) => {
