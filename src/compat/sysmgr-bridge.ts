@@ -142,6 +142,11 @@ class Bridge {
     return code;
   }
 
+  /** RUNDIR is somebody else's now, or none any more. */
+  private get isOver(): boolean {
+    return this.rundir.supervisorMark() !== this.mark || !this.rundir.isCurrent();
+  }
+
   private end(): void {
     this.ended.resolve(0);
   }
@@ -156,8 +161,7 @@ class Bridge {
     if (typeof watcher === "number") return this.goBlind(watcher);
     this.watcher = watcher;
     const onChange = (mask: number, file: string) => {
-      // Somebody else's RUNDIR now, or none any more.
-      if (mask & GONE || (file === "pid" && this.rundir.supervisorMark() !== this.mark)) this.end();
+      if (mask & GONE || (file === "pid" && this.isOver)) this.end();
       else if (isServiceName(file)) this.touch(file, mask);
     };
     const watch = watcher.add(this.rundir.watchPath("."), CHANGED | SELF, onChange);
@@ -221,6 +225,7 @@ class Bridge {
   // ----------------------------------------------------------------- looking
 
   private lookAtAll(): void {
+    if (this.isOver) this.end();
     const names = this.rundir.services().flatMap((name) => [name, `${name}/log`]);
     for (const name of new Set([...names, ...this.services.keys()])) this.look(name);
   }

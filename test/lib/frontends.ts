@@ -67,9 +67,11 @@ export class FrontEnd {
     return this.child.pid;
   }
 
-  /** What it, and its services, have said. */
+  /** What it, and its services, have said; but for a want of inotify instances, which may be ours. */
   get messages(): string {
-    return read(this.output) ?? "";
+    const lines = (read(this.output) ?? "").split(/(?<=\n)/);
+    const scarce = /: cannot watch files: .*; looking every second instead\n$/;
+    return lines.filter((line) => !scarce.test(line)).join("");
   }
 
   signal(signal: NodeJS.Signals): void {
