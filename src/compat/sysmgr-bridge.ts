@@ -115,6 +115,7 @@ class Bridge {
   private readonly mark: string;
   private readonly ended = Promise.withResolvers<number>();
   private watcher: Watcher | null = null;
+  private isBlind = false;
   private later: Timer | null = null;
 
   constructor(
@@ -170,7 +171,8 @@ class Bridge {
 
   /** Without inotify everything is looked at once a second. */
   private goBlind(code: number): void {
-    if (this.said.has("blind")) return;
+    if (this.isBlind) return;
+    this.isBlind = true;
     this.say("blind", `cannot watch files: ${libc.strerror(code)}; looking every second instead`);
     setInterval(() => this.lookAtAll(), SCAN_INTERVAL_BLIND);
   }
@@ -297,6 +299,8 @@ class Bridge {
       service.paused = false;
     }
     const now = process ? `${process.pid} ${process.started}` : phase(status).state;
+    // Nothing tells that CONT was sent, or STOP.
+    if (process && this.isBlind) service.paused = proc.readStat(process.pid)?.state === "T";
     if (now === service.phase) return;
     // The time of its start is known to the millisecond only while it is starting.
     const begun = process && state !== "starting" ? startOf(process) : status.since;

@@ -1,6 +1,7 @@
 /** sysmgr-bridge: SERVICE/supervise for those who know it, soundly. */
 import { expect } from "bun:test";
 import { chmodSync, chownSync, lstatSync, readlinkSync } from "node:fs";
+import { BLIND } from "../lib/clients.ts";
 import { exists, link, list, makeDirectory, place, read, remove, rename } from "../lib/files.ts";
 import {
   DEAF,
@@ -294,7 +295,18 @@ for (const name of ["lock", "control", "ok"]) {
     });
     await until(() => runsvdir.messages.includes("sysmgr-bridge: web: "), "it says so");
     await until(() => exists(`${dir}/.sysmgr/web/pid`), "its service runs all the same");
-    const restart = ["svctl", "-q", "-d", dir, "-r", `${dir}/.sysmgr`, "restart", "web"];
+    const restart = [
+      "svctl",
+      "-q",
+      "-d",
+      dir,
+      "-r",
+      `${dir}/.sysmgr`,
+      "-t",
+      "20",
+      "restart",
+      "web",
+    ];
     expect((await box.run(restart)).code).toBe(0);
     expect(runsvdir.messages).toMatch(/^sysmgr-bridge: web: [^\n]+\n$/);
     expect(readlinkSync(`${dir}/web/supervise/${name}`)).toBe(victim);
@@ -418,3 +430,29 @@ for (const [what, make, reason] of [
     expect({ code, out, err }).toEqual({ code: 1, out: "", err: text });
   });
 }
+
+scenario(
+  "without inotify it looks every second",
+  async (box) => {
+    const dir = `${box.dir}/service`;
+    const web = new Supervised(serviceDirectory(dir, "web", DEAF));
+    const runsvdir = FrontEnd.start(box, ["/usr/bin/env", ...BLIND, `${BIN}/runsvdir`, dir]);
+    await web.served(box);
+    await web.runs();
+    for (const [letters, stat] of [
+      ["p", "run, paused"],
+      ["c", "run"],
+      ["o", "run, want down"],
+      ["k", "down"],
+      ["u", "run"],
+    ] as const) {
+      await write(box, web, letters);
+      await web.is(stat);
+    }
+    await write(box, web, "dk");
+    await web.is("down");
+    expect(await runsvdir.end("SIGHUP")).toBe(111);
+  },
+  have.userns,
+  60,
+);
