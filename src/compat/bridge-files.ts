@@ -97,13 +97,12 @@ export function lockSupervise(supervise: number): number {
  * supervise/sysmgr beside it.
  */
 export function isTaken(path: string): boolean {
-  if (typeof libc.lstat(`${path}/supervise/sysmgr`) !== "number") return false;
   const flags = O.RDWR | O.NOFOLLOW | O.NONBLOCK;
   const fd = libc.openat(libc.AT_FDCWD, `${path}/supervise/lock`, flags);
   if (fd < 0) return false;
   const code = libc.lockNow(fd);
   libc.close(fd);
-  return code === -E.AGAIN;
+  return code === -E.AGAIN && typeof libc.lstat(`${path}/supervise/sysmgr`) === "number";
 }
 
 /** A FIFO in it, opened without waiting for anybody. */

@@ -396,7 +396,8 @@ patientScenario(
     await web.served(box);
     await web.runs(pid);
     expect(await runsvdir.end("SIGHUP")).toBe(111);
-    expect(runsvdir.messages).toBe(said);
+    // Perhaps once more, if both found the lock free at the same moment.
+    expect([...new Set(runsvdir.messages.split("\n"))].join("\n")).toBe(said);
   },
   haveThem.runit,
 );
