@@ -23,6 +23,7 @@ const signatures = {
   __errno_location: { args: [], returns: "ptr" },
   clock_gettime: { args: [int, "ptr"], returns: int },
   close: { args: [int], returns: int },
+  dup2: { args: [int, int], returns: int },
   execve: { args: ["ptr", "ptr", "ptr"], returns: int },
   faccessat: { args: [int, "ptr", int, int], returns: int },
   fchmod: { args: [int, "u32"], returns: int },
@@ -67,6 +68,7 @@ const signatures = {
   socket: { args: [int, int, int], returns: int },
   readlinkat: { args: [int, "ptr", "ptr", "u64"], returns: int },
   strerror: { args: [int], returns: "cstring" },
+  symlinkat: { args: ["ptr", int, "ptr"], returns: int },
   tcgetpgrp: { args: [int], returns: int },
   tcsetpgrp: { args: [int, int], returns: int },
   syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64"], returns: int },
@@ -305,6 +307,11 @@ export function unlinkat(dir: number, path: string): number {
 /** A second name for a file; fails where there is one. */
 export function linkat(dir: number, from: string, to: string): number {
   return result(c.linkat(dir, cstr(from, 0), dir, cstr(to, 1), 0));
+}
+
+/** A link to what need not be there. */
+export function symlinkat(target: string, dir: number, path: string): number {
+  return result(c.symlinkat(cstr(target, 0), dir, cstr(path, 1)));
 }
 
 export function fchmod(fd: number, mode: number): number {
@@ -571,6 +578,11 @@ export function setCloseOnExec(fd: number, on: boolean): number {
 /** Another descriptor for the same file, with a number from `least` on; close-on-exec. */
 export function duplicateFrom(fd: number, least: number): number {
   return result(c.fcntl(fd, F_DUPFD_CLOEXEC, least));
+}
+
+/** Puts a file into the place of a descriptor; the programs that we start inherit it. */
+export function duplicateTo(fd: number, place: number): number {
+  return result(c.dup2(fd, place));
 }
 
 /** A socket for datagrams over IPv4. */

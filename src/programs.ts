@@ -86,6 +86,41 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "keep the jobs of one configuration file running",
     load: () => import("./compat/pmtr.ts"),
   },
+  runsv: {
+    section: 8,
+    summary: "keep one service and its logger running, as runit does",
+    load: () => import("./compat/runsv.ts"),
+  },
+  runsvchdir: {
+    section: 8,
+    summary: "change the directory of runsvdir",
+    load: () => import("./compat/runsvchdir.ts"),
+  },
+  runsvdir: {
+    section: 8,
+    summary: "keep a directory of services running, as runit does",
+    load: () => import("./compat/runsvdir.ts"),
+  },
+  supervise: {
+    section: 8,
+    summary: "keep one service running, as daemontools does",
+    load: () => import("./compat/supervise.ts"),
+  },
+  svscan: {
+    section: 8,
+    summary: "keep a directory of services running, as daemontools does",
+    load: () => import("./compat/svscan.ts"),
+  },
+  svscanboot: {
+    section: 8,
+    summary: "run svscan on /etc/service",
+    load: () => import("./compat/svscanboot.ts"),
+  },
+  "sysmgr-bridge": {
+    section: 8,
+    summary: "show services to the clients of runit and daemontools",
+    load: () => import("./compat/sysmgr-bridge.ts"),
+  },
   multilog: {
     section: 8,
     summary: "select lines and keep them in rotated logs",

@@ -315,6 +315,14 @@ export class RunDir {
     });
   }
 
+  /** A FIFO in which standard error waits for who shows it: it outlives the supervisor. */
+  openErrors(): number {
+    const path = `${PIPES}/.errors`;
+    const made = this.makeFifo(path);
+    if (made < 0 && made !== -E.EXIST) return made;
+    return libc.openat(this.fd, path, O.RDWR | O.NONBLOCK | O.NOFOLLOW);
+  }
+
   private makeFifo(path: string): number {
     for (let end = path.indexOf("/"); end > 0; end = path.indexOf("/", end + 1)) {
       libc.mkdirat(this.fd, path.slice(0, end), 0o700);
@@ -358,6 +366,11 @@ export class RunDir {
   /** What to give inotify for a service's directory. */
   watchPath(name: string): string {
     return `/proc/self/fd/${this.fd}/${name}`;
+  }
+
+  /** The same for its drop box. */
+  controlWatchPath(name: string): string {
+    return this.watchPath(controlDir(name));
   }
 
   /** Tells of RUNDIR's removal and of commands for the supervisor. */
@@ -427,6 +440,16 @@ export class RunDir {
     if (content !== null) return this.replaceOnce(path, content, STAGED);
     const code = libc.unlinkat(this.fd, path);
     return code === -E.ISDIR ? this.removeTree(path) : code;
+  }
+
+  /** The stop marker `once` as a client may write it, which changes none that is there. */
+  markOnce(name: string): number {
+    const flags = O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW;
+    const fd = libc.openat(this.fd, `${name}/lock`, flags, 0o644);
+    if (fd < 0) return fd;
+    const code = libc.writeText(fd, "once\n");
+    libc.close(fd);
+    return code;
   }
 
   status(name: string): Status | null {

@@ -3,8 +3,8 @@ import { absolutePath, basename, dirname, getenv, quoteWord } from "./bytes.ts";
 import { answeredHelp, err, Failure, parseOptions, UsageError } from "./cli.ts";
 import { enterRuntimeEnvironment } from "./environment.ts";
 import * as libc from "./libc.ts";
-import { isServiceName, loggerOf } from "./rundir.ts";
-import { SysDir } from "./sysdir.ts";
+import { OneEntry } from "./oneentry.ts";
+import { isServiceName } from "./rundir.ts";
 import { supervise } from "./sysmgr.ts";
 
 export const usage = `usage: runsyssv [-hVqv] [-r RUNDIR] FILE
@@ -17,25 +17,6 @@ Keep one service running, in the foreground.
   -h, --help   print this
   -V           print the version
 `;
-
-/** One entry of a directory; its neighbours do not exist. */
-class OneEntry extends SysDir {
-  constructor(
-    directory: string,
-    private readonly name: string,
-  ) {
-    super(directory);
-  }
-
-  override entries(): string[] | { reason: string } {
-    const names = super.entries();
-    return Array.isArray(names) ? names.filter((n) => n === this.name) : names;
-  }
-
-  override has(name: string): boolean {
-    return (name === this.name || name === loggerOf(this.name)) && super.has(name);
-  }
-}
 
 export async function main(args: string[]): Promise<number> {
   const options = parseOptions(args, {

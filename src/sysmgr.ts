@@ -100,7 +100,15 @@ export type Invocation = {
   readonly exitWhenIdle?: boolean;
   /** What services write goes through a sysmgr-prefix, called with these options. */
   readonly prefix?: readonly string[] | null;
+  /** What signals mean that would otherwise stop all services, with exit code 0. */
+  readonly signals?: Readonly<Partial<Record<ShutdownSignal, Ending>>>;
+  /** Called once, when this is the only supervisor of RUNDIR and has looked at everything. */
+  readonly begun?: () => void;
 };
+
+/** How a signal ends the supervisor: all services are stopped first, or left to a successor. */
+export type Ending = { readonly services: "stop" | "leave"; readonly code: number };
+type ShutdownSignal = (typeof SHUTDOWN_SIGNALS)[number];
 
 function parseSettings(options: Options): Omit<Invocation, "sysdir"> {
   const level = options.has("v") ? "debug" : options.has("q") ? "error" : "info";
@@ -329,6 +337,7 @@ class Scanner {
       this.guarded(step.bind(this))();
     }
     for (const fd of this.settings.pipes) libc.close(fd);
+    this.guarded(() => this.settings.begun?.())();
     return this.ended.promise;
   }
 
@@ -357,10 +366,17 @@ class Scanner {
       this.guarded(() => this.scan()),
     );
     for (const signal of SHUTDOWN_SIGNALS) {
+      const { services, code } = this.settings.signals?.[signal] ?? {
+        services: "stop",
+        code: null,
+      };
+      const leave = () => this.ended.resolve(code ?? 0);
+      const stop = () => this.beginShutdown(code, signal);
+      const end = services === "leave" ? leave : stop;
       process.on(
         signal,
         this.guarded(() => {
-          if (!this.forward(signal)) this.beginShutdown(null, signal);
+          if (!this.forward(signal)) end();
         }),
       );
     }

@@ -15,20 +15,24 @@ const DOTS = 3;
 const DOT = 0x2e;
 const SHORTEST = 5;
 
-/** Where the last argument lies, from the end of all of them, which /proc/self/stat tells. */
-function lastArgument(length: number): Uint8Array | null {
+/**
+ * Where an argument lies in memory, as ps(1) shows it: so long, and so many bytes before the end
+ * of all of them, which /proc/self/stat tells.
+ */
+export function argumentMemory(length: number, before = 0): Uint8Array | null {
   const stat = libc.readFile("/proc/self/stat");
   if (typeof stat !== "string") return null;
   // From the third field on: the second one may have blanks. arg_end is the 49th.
   const end = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[46]);
-  return end > 0 ? libc.memory(end - 1 - length, end - 1) : null;
+  const last = end - 1 - before;
+  return end > 0 ? libc.memory(last - length, last) : null;
 }
 
 export function main(args: string[]): number {
   if (askedForHelp(args, usage)) return 0;
   const length = args.at(-1)?.length ?? 0;
   if (length < SHORTEST) return 100;
-  const title = lastArgument(length);
+  const title = argumentMemory(length);
   if (!title) return 111;
   title.fill(DOT);
 
