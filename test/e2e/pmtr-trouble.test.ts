@@ -156,6 +156,7 @@ scenario("the example runs as a service of sysmgr, and ends with it", async (p) 
   Bun.spawnSync(["cp", "-r", EXAMPLES, `${p.box.sysdir}/pmtr`]);
   const env = { PATH: `${BIN}:${process.env.PATH}`, TMPDIR: p.box.dir, container: "test" };
   const sysmgr = await p.box.start({ env });
+  expect((await p.box.run(["svctl", "start", "pmtr"])).code).toBe(0);
   await sysmgr.says(/^pmtr: sleeper: started, pid \d+$/m);
   await sysmgr.says(/^pmtr: clock: started, pid \d+$/m);
   await sysmgr.stop();
