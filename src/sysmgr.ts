@@ -20,6 +20,7 @@ import * as libc from "./libc.ts";
 import { E, SIGNALS } from "./libc.ts";
 import { Log } from "./log.ts";
 import * as proc from "./proc.ts";
+import { signalExactly, whenEnded } from "./process.ts";
 import {
   COMMANDS,
   type Command,
@@ -1967,47 +1968,4 @@ function openNull(): number {
   if (typeof stat !== "number" && stat.isCharacterDevice) return fd;
   if (fd >= 0) libc.close(fd);
   return -1;
-}
-
-/**
- * Calls back once when that very process has ended (at once if it has), child or not, unless the
- * function that is returned was called before. Where no pidfd is to be had, a look every second
- * stands in for it.
- */
-function whenEnded(process: ProcessId, callback: () => void): () => void {
-  const pidfd = libc.pidfdOpen(process.pid);
-  if (pidfd < 0) {
-    const timer = setInterval(() => {
-      if (proc.isAlive(process.pid, process.started)) return;
-      clearInterval(timer);
-      callback();
-    }, config.SCAN_INTERVAL_BLIND);
-    return () => clearInterval(timer);
-  }
-  // A pidfd has nothing to read: the attempt fails as soon as there would be something.
-  const reader = Bun.file(pidfd).stream().getReader();
-  let wanted = true;
-  const finish = (then: () => void) => () => {
-    if (!wanted) return;
-    wanted = false;
-    void reader.cancel().catch(() => {});
-    libc.close(pidfd);
-    then();
-  };
-  const ended = finish(callback);
-  if (proc.isAlive(process.pid, process.started)) reader.read().then(ended, ended);
-  else setImmediate(ended);
-  return finish(() => {});
-}
-
-/** Signals a process only if it is still the one that was meant; else -E.SRCH. */
-function signalExactly(process: ProcessId, signal: number): number {
-  const pidfd = libc.pidfdOpen(process.pid);
-  const same = proc.isAlive(process.pid, process.started);
-  // Without a pidfd (too many open files) the check just made is the best there is.
-  const send =
-    pidfd < 0 ? () => libc.kill(process.pid, signal) : () => libc.pidfdKill(pidfd, signal);
-  const code = same ? send() : -E.SRCH;
-  if (pidfd >= 0) libc.close(pidfd);
-  return code;
 }

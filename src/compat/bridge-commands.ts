@@ -6,23 +6,6 @@ import { IN } from "../libc.ts";
 import type { Command, RunDir } from "../rundir.ts";
 import type { Watcher } from "../watch.ts";
 
-/** What the letters mean in the drop box. */
-export const LETTERS: Readonly<Record<string, Command>> = {
-  u: "up",
-  d: "down",
-  o: "once",
-  p: "pause",
-  c: "cont",
-  h: "hup",
-  a: "alarm",
-  i: "int",
-  q: "quit",
-  "1": "usr1",
-  "2": "usr2",
-  t: "term",
-  k: "kill",
-};
-
 export class Commands {
   constructor(
     private readonly rundir: RunDir,

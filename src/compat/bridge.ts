@@ -2,13 +2,15 @@
 import { HEAL_INTERVAL, LOCK_GRACE, SCAN_INTERVAL_BLIND } from "../../config.ts";
 import { escapeBytes } from "../bytes.ts";
 import { complain } from "../cli.ts";
+import { LETTERS } from "../letters.ts";
 import * as libc from "../libc.ts";
 import { IN } from "../libc.ts";
 import * as proc from "../proc.ts";
+import { whenEnded } from "../process.ts";
 import { isServiceName, type RunDir, SUPERVISOR } from "../rundir.ts";
 import type { ProcessId, Status } from "../status.ts";
 import { type Watch, Watcher } from "../watch.ts";
-import { Commands, LETTERS } from "./bridge-commands.ts";
+import { Commands } from "./bridge-commands.ts";
 import { SuperviseDir } from "./bridge-files.ts";
 import { type Format, phase, pidText, statText, statusBytes, type View } from "./bridge-format.ts";
 
@@ -75,7 +77,8 @@ export class Bridge {
     // Held back since we executed this.
     libc.unblockSignals();
     this.openWatcher();
-    whenGone(supervisor, () => this.end());
+    const started = proc.readStat(supervisor)?.started ?? 0;
+    whenEnded({ pid: supervisor, started }, () => this.end());
     this.lookAtAll();
     if (this.rundir.supervisor() !== supervisor) this.end();
     const code = await this.ended.promise;
@@ -390,18 +393,4 @@ function isOver({ process, state }: Status): boolean {
 /** When a process was started, in milliseconds since the epoch. */
 function startOf(process: ProcessId): number {
   return Math.round(Date.now() - proc.ageOf(process.started));
-}
-
-/** Calls back when a process has ended: a pidfd has nothing to read, but wakes who tries. */
-function whenGone(pid: number, callback: () => void): void {
-  const pidfd = libc.pidfdOpen(pid);
-  if (pidfd === -libc.E.SRCH) return callback();
-  if (pidfd >= 0) {
-    const reader = Bun.file(pidfd).stream().getReader();
-    reader.read().then(callback, callback);
-    return;
-  }
-  setInterval(() => {
-    if (libc.kill(pid, 0) === -libc.E.SRCH) callback();
-  }, SCAN_INTERVAL_BLIND);
 }

@@ -1,12 +1,13 @@
 /** What sv(8) does: to tell services something, to wait until it is so, to say what is so. */
 import { Alarm } from "../alarm.ts";
 import { out } from "../cli.ts";
+import { LETTERS } from "../letters.ts";
 import * as libc from "../libc.ts";
 import { E } from "../libc.ts";
 import { reason } from "../log/words.ts";
 import { type Command, loggerOf } from "../rundir.ts";
 import type { Status } from "../status.ts";
-import { command, exit, hasExited, hasLogger, LETTERS } from "./commands.ts";
+import { command, exit, hasExited, hasLogger } from "./commands.ts";
 import { conditionOf, type Found, findService, whyNotDirectory } from "./condition.ts";
 import { describe, isReached, type Named } from "./effects.ts";
 import { Places } from "./places.ts";

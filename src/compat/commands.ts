@@ -5,23 +5,6 @@ import { E, IN } from "../libc.ts";
 import { type Command, loggedBy, loggerOf, type Request, SUPERVISOR } from "../rundir.ts";
 import type { Place } from "./places.ts";
 
-/** What runsv and supervise read from their control pipes; x is exit(). */
-export const LETTERS: Readonly<Record<string, Command>> = {
-  u: "up",
-  d: "down",
-  o: "once",
-  p: "pause",
-  c: "cont",
-  h: "hup",
-  a: "alarm",
-  i: "int",
-  q: "quit",
-  1: "usr1",
-  2: "usr2",
-  t: "term",
-  k: "kill",
-};
-
 /** How often it is looked whether the supervisor lives that is to answer. */
 const LOOK = 500;
 

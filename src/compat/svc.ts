@@ -1,10 +1,11 @@
 /** svc(8): daemontools' control of services, as a client of the file protocol. */
 import { Alarm } from "../alarm.ts";
 import { err } from "../cli.ts";
+import { LETTERS } from "../letters.ts";
 import { E } from "../libc.ts";
 import { askedForHelp, getopt, WrongUsage } from "../log/arguments.ts";
 import { reason } from "../log/words.ts";
-import { command, LETTERS, shutdown } from "./commands.ts";
+import { command, shutdown } from "./commands.ts";
 import { findService, whyNotDirectory } from "./condition.ts";
 import { type Place, Places } from "./places.ts";
 

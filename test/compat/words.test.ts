@@ -1,7 +1,7 @@
 /** What sv takes for commands. */
 import { expect, test } from "bun:test";
-import { LETTERS } from "../../src/compat/commands.ts";
 import { parseAction } from "../../src/compat/words.ts";
+import { LETTERS } from "../../src/letters.ts";
 
 const of = (word: string, asScript = false) => {
   const action = parseAction(word, asScript);
