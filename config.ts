@@ -104,3 +104,21 @@ export const LOG_BUFFER = 65_536;
 
 /** RLIMIT_NOFILE of services when the parent's cannot be known: the kernel's own default. */
 export const NOFILE = 1_024;
+
+/** Where procmgr's configuration is when neither -c nor the environment says. */
+export const PROCMGR_CONFFILE = "/etc/procmgr.cfg";
+
+/** Where its daemon is found when the configuration does not say. */
+export const PROCMGR_SOCKET = "/run/procmgr";
+
+/** What its scripts are run by, and where that looks for programs. */
+export const ACTION_SHELL = "/bin/sh";
+export const ACTION_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** So many requests of one user are worked on at once; */
+export const REQUESTS_PER_USER = 64;
+/** each is at most so long, in bytes. */
+export const REQUEST_LIMIT = 1_048_576;
+
+/** Its supervisor answers within this, or something is wrong. */
+export const SUPERVISOR_LIMIT = 20_000;

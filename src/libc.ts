@@ -134,6 +134,7 @@ export const E = {
   NOSPC: 28,
   SPIPE: 29,
   PIPE: 32,
+  NOSYS: 38,
   NOTEMPTY: 39,
   NAMETOOLONG: 36,
   LOOP: 40,
@@ -185,10 +186,15 @@ export const IN = {
   ISDIR: 0x40000000,
 } as const;
 
+/** Mount points, links of both kinds, and what is above the directory, are not passed. */
+const RESOLVE_INSIDE = 0xfn;
+
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const RLIMIT_NOFILE = 7;
 const F_SETFD = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const FD_CLOEXEC = 1;
 const WNOHANG = 1;
@@ -208,6 +214,8 @@ const SYS_getdents64 = arm ? 61 : 217;
 // Past 402 the numbers of system calls are the same on every architecture.
 const SYS_pidfd_send_signal = 424;
 const SYS_pidfd_open = 434;
+const SYS_openat2 = 437;
+const SYS_pidfd_getfd = 438;
 
 /** Signals by name, as `kill -l` has them (x86-64 and arm64 agree). */
 export const SIGNALS = {
@@ -268,6 +276,18 @@ export function openat(dir: number, path: string, flags: number, mode = 0): numb
   const fd = result(c.openat(dir, cstr(path), flags | O.CLOEXEC, mode));
   if (fd === -E.MFILE || fd === -E.NFILE || fd === -E.NOMEM) shortage = true;
   return fd;
+}
+
+const openHow = new BigUint64Array(new ArrayBuffer(24));
+
+/**
+ * Opens what is in a directory that is not to be trusted: no link is followed, and nothing is
+ * entered that is mounted there, which could make us wait for ever.
+ */
+export function openInside(dir: number, path: string, flags: number): number {
+  openHow.set([BigInt(flags | O.CLOEXEC | O.NOFOLLOW), 0n, RESOLVE_INSIDE]);
+  const fd = result(c.syscall(SYS_openat2, dir, ptr(cstr(path)), ptr(openHow), 24, 0));
+  return fd === -E.NOSYS ? openat(dir, path, flags | O.NOFOLLOW) : fd;
 }
 
 let shortage = false;
@@ -349,6 +369,7 @@ export type FileStat = {
   /** Permission bits, sticky and set-id bits. */
   readonly mode: number;
   readonly uid: number;
+  readonly gid: number;
   readonly links: number;
   readonly size: number;
   /** Device and inode: the identity of a file. */
@@ -377,6 +398,7 @@ function statx(dir: number, path: string, flags: number): FileStat | number {
     isCharacterDevice: type === 0o020000,
     mode: mode & 0o7777,
     uid: b.getUint32(0x14, true),
+    gid: b.getUint32(0x18, true),
     links: b.getUint32(0x10, true),
     size: b.getUint32(0x2c, true) * 2 ** 32 + b.getUint32(0x28, true),
     dev: b.getUint32(0x88, true) * 2 ** 20 + b.getUint32(0x8c, true),
@@ -407,16 +429,29 @@ const direntBuffer = Buffer.from(new ArrayBuffer(32_768));
 export function namesIn(fd: number): string[] | number {
   const names: string[] = [];
   for (;;) {
-    const into = ptr(direntBuffer);
-    const n = result(c.syscall(SYS_getdents64, fd, into, direntBuffer.length, 0, 0));
+    const n = readNames(fd, names);
     if (n <= 0) return n < 0 ? n : names;
-    // struct linux_dirent64: inode and offset (64 bits each), length (16), type (8), name.
-    for (let at = 0; at < n; at += direntBuffer.readUInt16LE(at + 16)) {
-      const end = direntBuffer.indexOf(0, at + 19);
-      const name = direntBuffer.toString("latin1", at + 19, end);
-      if (name !== "." && name !== "..") names.push(name);
-    }
   }
+}
+
+/** The first of them: some hundreds, however many there are. */
+export function someNamesIn(fd: number): string[] | number {
+  const names: string[] = [];
+  const n = readNames(fd, names);
+  return n < 0 ? n : names;
+}
+
+/** Appends what one call gives; 0 at the end, or minus the errno. */
+function readNames(fd: number, names: string[]): number {
+  const into = ptr(direntBuffer);
+  const n = result(c.syscall(SYS_getdents64, fd, into, direntBuffer.length, 0, 0));
+  // struct linux_dirent64: inode and offset (64 bits each), length (16), type (8), name.
+  for (let at = 0; at < n; at += direntBuffer.readUInt16LE(at + 16)) {
+    const end = direntBuffer.indexOf(0, at + 19);
+    const name = direntBuffer.toString("latin1", at + 19, end);
+    if (name !== "." && name !== "..") names.push(name);
+  }
+  return n;
 }
 
 /** The names in the directory at a path. */
@@ -535,6 +570,19 @@ export class PollSet {
   }
 }
 
+/** What poll(2) is to wait for with a descriptor; any fd below 0 is passed over. */
+export type Interest = { readonly fd: number; readonly write?: boolean };
+
+/** Waits for any of them, at most so long (-1: for ever). For each: ready, or at its end? */
+export function waitAny(interests: readonly Interest[], milliseconds: number): boolean[] {
+  const entries = new Int32Array(new ArrayBuffer(8 * interests.length));
+  for (const [i, { fd, write }] of interests.entries()) {
+    entries.set([fd, write ? POLLOUT : POLLIN], 2 * i);
+  }
+  const count = c.poll(entries, interests.length, milliseconds);
+  return interests.map((_, i) => count > 0 && (entries[2 * i + 1] ?? 0) >>> 16 !== 0);
+}
+
 /** Takes the exclusive lock of an open file without waiting; -E.AGAIN when another has it. */
 export function lockNow(fd: number): number {
   return result(c.flock(fd, LOCK_EX | LOCK_NB));
@@ -573,6 +621,12 @@ export function setForeground(fd: number, group: number): number {
 
 export function setCloseOnExec(fd: number, on: boolean): number {
   return result(c.fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
+
+/** Reads and writes wait from now on, for whoever shares the open file. */
+export function makeBlocking(fd: number): number {
+  const flags = result(c.fcntl(fd, F_GETFL, 0));
+  return flags < 0 ? flags : result(c.fcntl(fd, F_SETFL, flags & ~O.NONBLOCK));
 }
 
 /** Another descriptor for the same file, with a number from `least` on; close-on-exec. */
@@ -664,6 +718,11 @@ export function pidfdOpen(pid: number): number {
 /** Signals exactly the process that the descriptor stands for, never a successor of its pid. */
 export function pidfdKill(pidfd: number, signal: number): number {
   return result(c.syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0, 0));
+}
+
+/** Another descriptor for what that process has open under a number; close-on-exec. */
+export function pidfdTake(pidfd: number, fd: number): number {
+  return result(c.syscall(SYS_pidfd_getfd, pidfd, fd, 0, 0, 0));
 }
 
 /** The session of a process (0: our own). */

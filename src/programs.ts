@@ -203,4 +203,9 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "log out a terminal line",
     load: () => import("./chain/utmpset.ts"),
   },
+  procmgr: {
+    section: 1,
+    summary: "run the actions of programs by name",
+    load: () => import("./compat/procmgr.ts"),
+  },
 };
