@@ -101,6 +101,13 @@ export function ownPath(): string | null {
   return found === null ? null : absolutePath(found);
 }
 
+/** How to call ourselves again, as a program of ours: the words before its arguments. */
+export function ownCommand(program: string): string[] {
+  const path = ownPath() ?? "/proc/self/exe";
+  const [, second] = commandLine();
+  return path.endsWith("/sysmgr") && second === program ? [path, program] : [path];
+}
+
 /** The path of a program, as execvp(3) looks for it; null: it is not on PATH. */
 export function findProgram(name: string): string | null {
   if (name.includes("/")) return name;

@@ -1,7 +1,7 @@
 /** pmtr(8): keeps the jobs of one configuration file running, and follows each edit of it. */
 import { VERSION } from "../../config.ts";
 import { absolutePath, dirname, parseCount } from "../bytes.ts";
-import { complain, Failure, out, UsageError } from "../cli.ts";
+import { complain, err, Failure, out, UsageError } from "../cli.ts";
 import {
   closeInherited,
   enterRuntimeEnvironment,
@@ -10,8 +10,8 @@ import {
 } from "../environment.ts";
 import * as libc from "../libc.ts";
 import { getopt } from "../log/arguments.ts";
+import { DETACHED, detach, redirectMessages, WORKS } from "./background.ts";
 import type { Config } from "./pmtr/config.ts";
-import { DETACHED, detach, sayItWorks } from "./pmtr/daemon.ts";
 import { eject } from "./pmtr/eject.ts";
 import { Manager, writePidfile } from "./pmtr/manager.ts";
 import { openMessages } from "./pmtr/messages.ts";
@@ -119,9 +119,7 @@ async function goToBackground(options: Options): Promise<number> {
   const { conf, pidfile, count } = options;
   const verbose = Array<string>(count("v")).fill("-v");
   const pid = pidfile === null ? [] : ["-p", pidfile];
-  // Our own parent's limits are what the jobs get; its would be ours.
-  const nofile = String(serviceFileLimits(null).soft);
-  return await detach([nofile, "-c", conf, ...pid, ...verbose]);
+  return await detach("pmtr", ["-c", conf, ...pid, ...verbose]);
 }
 
 /** `nofile`: from who has put us into the background. */
@@ -154,6 +152,8 @@ async function keepRunning(options: Options, nofile?: string): Promise<number> {
     openMessages(!background, level),
   );
   return await manager.run(() => {
-    if (background) sayItWorks();
+    if (!background) return;
+    err(WORKS);
+    redirectMessages(null);
   });
 }

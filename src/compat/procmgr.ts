@@ -8,17 +8,18 @@ import {
   ownPath,
   serviceFileLimits,
 } from "../environment.ts";
+import { putFile } from "../files.ts";
 import * as libc from "../libc.ts";
 import { SIGNALS } from "../libc.ts";
 import type { Level } from "../transition.ts";
-import { DETACHED, detach, Parent, redirectMessages } from "./procmgr/background.ts";
+import { DETACHED, detach, redirectMessages } from "./background.ts";
 import { request } from "./procmgr/client.ts";
 import type { Config } from "./procmgr/config.ts";
 import { describeProblems, isUsable, readConfig } from "./procmgr/config-file.ts";
 import { Daemon, type DaemonOptions } from "./procmgr/daemon.ts";
 import { eject } from "./procmgr/eject.ts";
-import { putFile } from "./procmgr/files.ts";
 import { isLaunch, main as launch } from "./procmgr/launch.ts";
+import { Parent } from "./procmgr/parent.ts";
 import { claimPlace, findDaemon, type Place, placeFor } from "./procmgr/place.ts";
 import { SUPERVISE, main as superviseMain } from "./procmgr/supervisor.ts";
 
@@ -177,7 +178,7 @@ async function daemon(options: Options, conf: string, nofile?: string): Promise<
   const [log, pidfile, group] = [path("l"), path("P"), options.value("a")];
   if (nofile === undefined && !options.has("f")) {
     const given = (letter: string, value: string | null) => (value === null ? [] : [letter, value]);
-    return await detach([
+    return await detach("procmgr", [
       ...["-d", "-c", conf, "-L", options.value("L") ?? "INFO"],
       ...given("-l", log),
       ...given("-P", pidfile),

@@ -1,9 +1,9 @@
 /** The way to services of one's own: each job as a service directory for sysmgr(8), with comments that teach. */
 import { dirname, quoteWord } from "../../bytes.ts";
 import { Failure } from "../../cli.ts";
+import { createFile, makeDirectory } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { type Config, inOrder, type Job } from "./config.ts";
-import { makeDirectory, writeFile } from "./files.ts";
 import { encodeName } from "./names.ts";
 import {
   type Context,
@@ -25,7 +25,7 @@ export function eject(dir: string, config: Config, context: Context): void {
       throw new Failure(`cannot write ${path}: it is there`);
     must(libc.mkdirat(libc.AT_FDCWD, staged, 0o755), "make", staged);
     for (const [file, { text, mode }] of Object.entries(files)) {
-      must(writeFile(`${staged}/${file}`, text, mode), "write", `${staged}/${file}`);
+      must(createFile(`${staged}/${file}`, text, mode), "write", `${staged}/${file}`);
     }
     must(libc.renameat(libc.AT_FDCWD, staged, libc.AT_FDCWD, path), "make", path);
   }

@@ -1,19 +1,20 @@
 /** A pmtr that works: what wakes it, and what it does then. */
 import { escapeBytes } from "../../bytes.ts";
+import { putFile, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import * as proc from "../../proc.ts";
 import { RunDir } from "../../rundir.ts";
 import { Watcher } from "../../watch.ts";
+import type { ScannerChild } from "../scanner-child.ts";
 import type { Config } from "./config.ts";
 import type { Command, Reported } from "./datagrams.ts";
 import { FileWatch } from "./file-watch.ts";
-import { removeFile, replaceFile } from "./files.ts";
 import type { Messages } from "./messages.ts";
 import { leavePlace, type Place } from "./place.ts";
 import { printConfig } from "./printer.ts";
 import { describeProblems, readConfig, stampOf } from "./read.ts";
 import { Reconciler } from "./reconciler.ts";
-import { MessagePipe, Scanner, type ScannerOptions } from "./scanner.ts";
+import { MessagePipe, type ScannerOptions, scannerOf } from "./scanner.ts";
 import type { Context } from "./script.ts";
 import { Store } from "./store.ts";
 import { Udp } from "./udp.ts";
@@ -45,7 +46,7 @@ export class Manager {
   private readonly rundir: RunDir;
   private readonly watcher: Watcher | null;
   private readonly reconciler: Reconciler;
-  private readonly scanner: Scanner;
+  private readonly scanner: ScannerChild;
   private readonly pipe: MessagePipe;
   private readonly store: Store;
   private readonly ended = Promise.withResolvers<number>();
@@ -72,7 +73,7 @@ export class Manager {
     this.store = new Store(place.sysdir);
     const { context } = options;
     this.reconciler = new Reconciler(this.store, rundir, context, this.watcher, messages);
-    this.scanner = new Scanner(place, rundir, options.scanner, messages, () => this.publish());
+    this.scanner = scannerOf(place, rundir, options.scanner, messages, () => this.publish());
     const obey = this.obey.bind(this);
     this.udp = new Udp(messages, obey, () => this.reportedJobs());
     this.pipe = new MessagePipe(place, (line) => this.pass(line));
@@ -287,7 +288,7 @@ export class Manager {
 
 /** The process id, for those who look for it there; minus the errno where that cannot be. */
 export function writePidfile(path: string): number {
-  return replaceFile(path, `${process.pid}\n`);
+  return putFile(path, `${process.pid}\n`);
 }
 
 function oneLine(config: Config): string {

@@ -2,10 +2,10 @@
 import { LOCK_GRACE } from "../../../config.ts";
 import { absolutePath, getenv, parseCount } from "../../bytes.ts";
 import { Failure } from "../../cli.ts";
+import { makeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { E, O } from "../../libc.ts";
 import * as proc from "../../proc.ts";
-import { makeDirectory, removeFile } from "./files.ts";
 import { encodeName } from "./names.ts";
 
 export type Place = {

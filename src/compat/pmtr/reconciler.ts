@@ -3,6 +3,7 @@
  * the scanner by its drop boxes. All that it must remember over a crash is in these files.
  */
 import { absolutePath, escapeBytes } from "../../bytes.ts";
+import { removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { E, IN } from "../../libc.ts";
 import type { RunDir } from "../../rundir.ts";
@@ -11,7 +12,6 @@ import type { Watch, Watcher } from "../../watch.ts";
 import { Bounces } from "./bounces.ts";
 import { type Config, inOrder, type Job } from "./config.ts";
 import { digestOf, digestOfText } from "./digest.ts";
-import { removeFile } from "./files.ts";
 import type { Messages } from "./messages.ts";
 import { encodeName } from "./names.ts";
 import { printJob } from "./printer.ts";

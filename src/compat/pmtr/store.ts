@@ -3,11 +3,12 @@
  * tells what they were made from. That is written last: where it is not there, or says something
  * else, the files are to be written again.
  */
+
+import { createFile, makeDirectory, putFile, removeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { isServiceName } from "../../rundir.ts";
 import { PLAIN, type Settings } from "../../settings.ts";
 import { SysDir, type Target } from "../../sysdir.ts";
-import { makeDirectory, removeDirectory, removeFile, replaceFile, writeFile } from "./files.ts";
 import type { ServiceFiles } from "./script.ts";
 
 const STAGED = ".new";
@@ -38,7 +39,7 @@ export class Store {
   setOrder(names: readonly string[]): void {
     const order = names.map((name) => `${name}\n`).join("");
     if (order === this.order) return;
-    if (replaceFile(`${this.path}/${ORDER}`, order) >= 0) this.order = order;
+    if (putFile(`${this.path}/${ORDER}`, order) >= 0) this.order = order;
   }
 
   /** Removes all of it but the directory. */
@@ -55,11 +56,12 @@ export class Store {
   /** Adds a service in one step. */
   add(name: string, files: ServiceFiles, origin: string): number {
     const staged = `${this.path}/${STAGED}`;
+    removeDirectory(staged);
     let code = makeDirectory(staged);
     for (const [file, { text, mode }] of Object.entries(files)) {
-      if (code >= 0) code = writeFile(`${staged}/${file}`, text, mode);
+      if (code >= 0) code = createFile(`${staged}/${file}`, text, mode);
     }
-    if (code >= 0) code = writeFile(`${staged}/job`, origin);
+    if (code >= 0) code = createFile(`${staged}/job`, origin);
     if (code >= 0) {
       code = libc.renameat(libc.AT_FDCWD, staged, libc.AT_FDCWD, `${this.path}/${name}`);
     }
@@ -72,18 +74,18 @@ export class Store {
   change(name: string, files: ServiceFiles, origin: string, restart: () => void): number {
     let code = 0;
     for (const [file, { text, mode }] of Object.entries(files)) {
-      if (code >= 0) code = replaceFile(`${this.path}/${name}/${file}`, text, mode);
+      if (code >= 0) code = putFile(`${this.path}/${name}/${file}`, text, mode);
     }
     if (code < 0) return code;
     restart();
-    code = replaceFile(`${this.path}/${name}/job`, origin);
+    code = putFile(`${this.path}/${name}/job`, origin);
     if (code >= 0) this.known.set(name, origin);
     return code;
   }
 
   /** Notes that a service is no more: should it come back before it is removed, it is made again. */
   disown(name: string): void {
-    replaceFile(`${this.path}/${name}/job`, "");
+    putFile(`${this.path}/${name}/job`, "");
     this.known.set(name, "");
   }
 

@@ -3,10 +3,12 @@
  * it, the start time is the one that was named, every user id of it is the request's owner, and it
  * has no other rights than he: so nobody can name a process that may do more than he may.
  */
+
 import * as libc from "../../libc.ts";
-import { E, O } from "../../libc.ts";
+import { E } from "../../libc.ts";
 import * as proc from "../../proc.ts";
 import type { ProcessId } from "../../status.ts";
+import { openNull } from "../background.ts";
 
 /** Who made a request: the owner and the group of its directory. */
 export type Owner = { readonly uid: number; readonly gid: number };
@@ -87,8 +89,4 @@ export function takeStreams(client: ProcessId, owner: Owner): number[] | null {
   if (complete && still) return taken;
   for (const fd of taken) libc.close(fd);
   return null;
-}
-
-export function openNull(): number {
-  return libc.openat(libc.AT_FDCWD, "/dev/null", O.RDWR | O.NOCTTY);
 }

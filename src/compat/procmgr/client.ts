@@ -2,12 +2,13 @@
 import { CLIENT_POLL, REQUEST_LIMIT } from "../../../config.ts";
 import { escapeBytes } from "../../bytes.ts";
 import { complain, Failure, out } from "../../cli.ts";
+import { createFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { IN, O } from "../../libc.ts";
 import * as proc from "../../proc.ts";
 import { ownProcess } from "../../rundir.ts";
 import type { ProcessId } from "../../status.ts";
-import { createFile, readBounded } from "./files.ts";
+import { readBounded } from "./files.ts";
 import { findDaemon, type Place } from "./place.ts";
 import { Relay } from "./relay.ts";
 import {

@@ -2,7 +2,8 @@
 import { REQUESTS_PER_USER } from "../../../config.ts";
 import { escapeBytes } from "../../bytes.ts";
 import { Failure } from "../../cli.ts";
-import { cleanEnvironment } from "../../environment.ts";
+import { cleanEnvironment, ownCommand } from "../../environment.ts";
+import { putFile, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { IN } from "../../libc.ts";
 import { Log } from "../../log.ts";
@@ -11,13 +12,14 @@ import { RunDir } from "../../rundir.ts";
 import type { Exit, ProcessId } from "../../status.ts";
 import type { Level } from "../../transition.ts";
 import { Watcher } from "../../watch.ts";
+import { openNull } from "../background.ts";
+import type { ScannerChild } from "../scanner-child.ts";
 import { Actions } from "./actions.ts";
-import { identify, openNull } from "./caller.ts";
+import { identify } from "./caller.ts";
 import { Changes } from "./changes.ts";
 import { ACTIONS, type Action, type Config } from "./config.ts";
 import { describeProblems, isUsable, readConfig } from "./config-file.ts";
-import { putFile, removeFile } from "./files.ts";
-import { LAUNCH, ownCommand } from "./launch.ts";
+import { LAUNCH } from "./launch.ts";
 import { formatOrder, type Order } from "./order.ts";
 import { isAllowed } from "./permission.ts";
 import { announce, leavePlace, type Place } from "./place.ts";
@@ -25,7 +27,7 @@ import { type Managed, Programs } from "./programs.ts";
 import { type Answer, formatRequest, type Request, refusal, TROUBLE } from "./request.ts";
 import { Services } from "./services.ts";
 import { Spool, type Taken } from "./spool.ts";
-import { Supervisor } from "./supervisor.ts";
+import { supervisorOf } from "./supervisor.ts";
 
 export type DaemonOptions = {
   /** The configuration file, by its absolute path. */
@@ -62,7 +64,7 @@ export class Daemon {
   private readonly watched = new Set<string>();
   private readonly rundir: RunDir;
   private readonly spool: Spool;
-  private readonly supervisor: Supervisor;
+  private readonly supervisor: ScannerChild;
   private readonly programs: Programs;
   private readonly actions: Actions;
   private readonly ended = Promise.withResolvers<number>();
@@ -100,7 +102,7 @@ export class Daemon {
     const watch = (path: string) => this.watch(path);
     this.programs = new Programs(place, rundir, services, this.changes, watch);
     this.actions = new Actions(this.programs, (order) => this.runScript(order), nofile);
-    this.supervisor = new Supervisor(place, rundir, options, (text) => this.complain(text));
+    this.supervisor = supervisorOf(place, rundir, options, (text) => this.complain(text));
   }
 
   /** Resolves to the exit code when all programs have ended. `ready` is called once it works. */
@@ -342,7 +344,7 @@ export class Daemon {
     const none = openNull();
     const pid = libc.spawn({
       path: "/proc/self/exe",
-      argv: [...ownCommand(), LAUNCH.script, this.place.socket, name],
+      argv: [...ownCommand("procmgr"), LAUNCH.script, this.place.socket, name],
       env: new libc.Strings(cleanEnvironment()),
       fds: [
         [none, 0],

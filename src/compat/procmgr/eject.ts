@@ -2,9 +2,9 @@
 import { ACTION_PATH, ACTION_SHELL, RUNDIR } from "../../../config.ts";
 import { quoteWord } from "../../bytes.ts";
 import { Failure } from "../../cli.ts";
+import { createFile, makeDirectory } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import type { Action, Config, Program } from "./config.ts";
-import { createFile, makeDirectory } from "./files.ts";
 import { serviceName } from "./services.ts";
 
 type File = { readonly text: string; readonly mode: number };

@@ -1,26 +1,6 @@
-/** Small files, written whole; calls return what libc.ts returns: a value >= 0, or minus the errno. */
-import { writeAll } from "../../bytes.ts";
+/** Files of others, read with care; calls return what libc.ts returns: a value, or minus the errno. */
 import * as libc from "../../libc.ts";
 import { E, O } from "../../libc.ts";
-
-const NEW = ".new";
-
-/** Makes a file that is not there; `dir`: what the path is relative to. */
-export function createFile(path: string, text: string, mode = 0o644, dir = libc.AT_FDCWD): number {
-  const fd = libc.openat(dir, path, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, mode);
-  if (fd < 0) return fd;
-  const code = writeAll(fd, text);
-  libc.close(fd);
-  return code;
-}
-
-/** Makes a file, or replaces it by rename: a reader sees the old or the new one, never half. */
-export function putFile(path: string, text: string, mode = 0o644, dir = libc.AT_FDCWD): number {
-  const staged = path.replace(/[^/]*$/s, (name) => `.${name}${NEW}`);
-  libc.unlinkat(dir, staged);
-  const code = createFile(staged, text, mode, dir);
-  return code < 0 ? code : libc.renameat(dir, staged, dir, path);
-}
 
 /** The content of a regular file that is no longer than the limit, of that owner if one is given. */
 export function readBounded(
@@ -53,23 +33,4 @@ function readOpen(fd: number, limit: number, owner?: number): string | number {
     text += part;
   }
   return -E.INVAL;
-}
-
-export function removeFile(path: string): number {
-  return libc.unlinkat(libc.AT_FDCWD, path);
-}
-
-/** -E.EXIST is no failure here. */
-export function makeDirectory(path: string, mode: number): number {
-  const code = libc.mkdirat(libc.AT_FDCWD, path, mode);
-  return code === -E.EXIST ? 0 : code;
-}
-
-/** Of our own making: files, and directories of files. */
-export function removeDirectory(path: string): number {
-  const names = libc.readDirectory(path, libc.AT_FDCWD, O.NOFOLLOW);
-  for (const name of typeof names === "number" ? [] : names) {
-    if (removeFile(`${path}/${name}`) === -E.ISDIR) removeDirectory(`${path}/${name}`);
-  }
-  return libc.rmdirat(libc.AT_FDCWD, path);
 }

@@ -3,17 +3,15 @@
  * them, as to close what somebody else has opened may wait for ever.
  */
 import { ACTION_PATH, ACTION_SHELL } from "../../../config.ts";
-import { commandLine } from "../../bytes.ts";
 import { chdir } from "../../chain/calls.ts";
 import { chain, failed, fatal, type State, type Target } from "../../chain/chain.ts";
 import { RESOURCE } from "../../chain/limits.ts";
 import { becomeUser } from "../../chain/users.ts";
-import { ownPath } from "../../environment.ts";
+import { putFile, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { IN } from "../../libc.ts";
 import { parseStatus } from "../../status.ts";
 import type { Ids } from "./config.ts";
-import { putFile, removeFile } from "./files.ts";
 import { type Order, parseOrder } from "./order.ts";
 import { type Place, placeFor } from "./place.ts";
 import { openStreams } from "./streams.ts";
@@ -32,13 +30,6 @@ const MODES: readonly string[] = Object.values(LAUNCH);
 
 export function isLaunch(word: string | undefined): boolean {
   return word !== undefined && MODES.includes(word);
-}
-
-/** How to call ourselves with other arguments: the words before them. */
-export function ownCommand(): string[] {
-  const path = ownPath() ?? "/proc/self/exe";
-  const [, second] = commandLine();
-  return path.endsWith("/sysmgr") && second === "procmgr" ? [path, "procmgr"] : [path];
 }
 
 /** Where it is told why a program could not be started. */

@@ -3,12 +3,13 @@
  * configuration names, so that each configuration has a daemon of its own.
  */
 import { Failure } from "../../cli.ts";
+import { makeDirectory, putFile, removeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { E, O } from "../../libc.ts";
 import * as proc from "../../proc.ts";
 import { ownProcess } from "../../rundir.ts";
 import type { ProcessId } from "../../status.ts";
-import { makeDirectory, putFile, readBounded, removeDirectory, removeFile } from "./files.ts";
+import { readBounded } from "./files.ts";
 import { formatDaemon, parseDaemon } from "./request.ts";
 
 export type Place = {

@@ -1,5 +1,6 @@
 /** The programs that there are, and what the supervisor's files say of them. */
 import { SUPERVISOR_LIMIT } from "../../../config.ts";
+import { putFile, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { E } from "../../libc.ts";
 import * as proc from "../../proc.ts";
@@ -7,7 +8,6 @@ import type { Command, RunDir } from "../../rundir.ts";
 import type { Exit, ProcessId } from "../../status.ts";
 import type { Changes } from "./changes.ts";
 import type { Program } from "./config.ts";
-import { putFile, removeFile } from "./files.ts";
 import { failurePath } from "./launch.ts";
 import { formatOrder, type Order } from "./order.ts";
 import type { Place } from "./place.ts";

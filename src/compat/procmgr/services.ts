@@ -3,13 +3,14 @@
  * second one while a scripted restart has made a new process the program and the old one still runs.
  */
 import { quoteWord } from "../../bytes.ts";
+import { ownCommand } from "../../environment.ts";
+import { createFile, makeDirectory, putFile, removeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { isServiceName } from "../../rundir.ts";
 import { PLAIN, type Settings } from "../../settings.ts";
 import { SysDir, type Target } from "../../sysdir.ts";
 import type { Program } from "./config.ts";
-import { createFile, makeDirectory, putFile, removeDirectory, removeFile } from "./files.ts";
-import { LAUNCH, ownCommand } from "./launch.ts";
+import { LAUNCH } from "./launch.ts";
 import { formatOrder, orderFor } from "./order.ts";
 import type { Place } from "./place.ts";
 
@@ -90,7 +91,7 @@ export class Services {
     const { socket } = this.place;
     const rest = { args: [], pid: "", nofile: this.nofile, caller: null };
     const run = (mode: string) => {
-      const words = [...ownCommand(), mode, socket, service];
+      const words = [...ownCommand("procmgr"), mode, socket, service];
       return { text: `#!/bin/sh\nexec ${words.map(quoteWord).join(" ")}\n`, mode: 0o700 };
     };
     const data = (text: string) => ({ text, mode: 0o600 });

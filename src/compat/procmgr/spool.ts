@@ -4,10 +4,11 @@
  * copy is looked at. Nothing here follows a link, waits, or reads without end.
  */
 import { REQUEST_LIMIT } from "../../../config.ts";
+import { putFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { E, O } from "../../libc.ts";
 import type { Owner } from "./caller.ts";
-import { putFile, readBounded } from "./files.ts";
+import { readBounded } from "./files.ts";
 import {
   ANSWER,
   type Answer,

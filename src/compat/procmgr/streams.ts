@@ -1,8 +1,10 @@
 /** What a script reads and writes: what its client does, as far as that can be. */
+
+import { createFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { O } from "../../libc.ts";
-import { type Owner, openNull, takeStreams } from "./caller.ts";
-import { createFile } from "./files.ts";
+import { openNull } from "../background.ts";
+import { type Owner, takeStreams } from "./caller.ts";
 import type { Caller } from "./order.ts";
 import { COPY, FIFOS } from "./request.ts";
 

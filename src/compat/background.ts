@@ -1,28 +1,24 @@
 /** Going into the background: ourselves again, in a session of its own, with nothing open. */
-import { writeAll } from "../../bytes.ts";
-import { dup2 } from "../../chain/calls.ts";
-import { err, Failure } from "../../cli.ts";
-import { cleanEnvironment, serviceFileLimits } from "../../environment.ts";
-import * as libc from "../../libc.ts";
-import { O } from "../../libc.ts";
-import { openNull } from "./caller.ts";
-import { ownCommand } from "./launch.ts";
+import { err, Failure } from "../cli.ts";
+import { cleanEnvironment, ownCommand, serviceFileLimits } from "../environment.ts";
+import * as libc from "../libc.ts";
+import { O } from "../libc.ts";
 
-/** The first argument of a procmgr that is in the background; then comes the limit it began with. */
+/** The first argument of one that is in the background; then comes the limit it began with. */
 export const DETACHED = "--detached";
 
-/** The last that is heard of it when all is well; before that come its complaints. */
-const WORKS = "\0";
+/** The last that is heard of it, on standard error, when all is well; before come its complaints. */
+export const WORKS = "\0";
 
 /** Starts it with these arguments; resolves to our exit code once it works, or has failed. */
-export async function detach(args: readonly string[]): Promise<number> {
+export async function detach(program: string, args: readonly string[]): Promise<number> {
   const said = libc.pipe();
   if (typeof said === "number") throw new Failure(`cannot make a pipe: ${libc.strerror(said)}`);
   const none = openNull();
   const pid = libc.spawn({
     path: "/proc/self/exe",
     // Our own parent's limit is what programs get; its parent's would be ours.
-    argv: [...ownCommand(), DETACHED, String(serviceFileLimits(null).soft), ...args],
+    argv: [...ownCommand(program), DETACHED, String(serviceFileLimits(null).soft), ...args],
     env: new libc.Strings(cleanEnvironment()),
     fds: [
       [none, 0],
@@ -48,19 +44,9 @@ async function readToEnd(fd: number): Promise<string> {
   return text;
 }
 
-/** Who has put us into the background, and waits for our word. */
-export class Parent {
-  private readonly fd = libc.duplicateFrom(2, 3);
-
-  /** What we have to complain of. */
-  tell(text: string): void {
-    writeAll(this.fd, text);
-  }
-
-  release(): void {
-    writeAll(this.fd, WORKS);
-    libc.close(this.fd);
-  }
+/** /dev/null, to read and to write. */
+export function openNull(): number {
+  return libc.openat(libc.AT_FDCWD, "/dev/null", O.RDWR | O.NOCTTY);
 }
 
 /** Puts a file in the place of standard error, and /dev/null if there is none. Throws Failure. */
@@ -68,6 +54,6 @@ export function redirectMessages(path: string | null): void {
   const flags = O.WRONLY | O.APPEND | O.CREAT | O.NOCTTY;
   const fd = path === null ? openNull() : libc.openat(libc.AT_FDCWD, path, flags, 0o640);
   if (fd < 0) throw new Failure(`cannot open ${path}: ${libc.strerror(fd)}`);
-  dup2(fd, 2);
+  libc.duplicateTo(fd, 2);
   libc.close(fd);
 }
