@@ -33,7 +33,6 @@ for (const args of [
   ["--nofile", "1e3"],
   ["--nofile=-1"],
   ["nosuchprogram"],
-  ["--", "operand"],
   ["-q", "operand"],
   ["operand\n\x1b[31m"],
 ]) {

@@ -1,6 +1,7 @@
 /** Markers and commands that come in a rush, or in the wrong moment. */
 import { expect } from "bun:test";
 import { closeSync, openSync, writeSync } from "node:fs";
+import { MARKER_GRACE } from "../../config.ts";
 import { place, remove, touch } from "../lib/files.ts";
 import { children, lives } from "../lib/processes.ts";
 import { scenario } from "../lib/scenario.ts";
@@ -77,13 +78,19 @@ scenario("a marker written in two steps again and again stops nothing", async (b
 scenario("a marker that is still open does not count, whatever else is looked at", async (box) => {
   const web = box.service("web");
   await box.start();
-  const pid = await web.running();
-  const fd = openSync(web.file("lock"), "w");
-  await web.command("cont");
-  writeSync(fd, "once\n");
-  closeSync(fd);
-  await until(() => web.status.wanted === "once", "web is wanted once");
-  expect([web.pid, web.starts.length]).toEqual([pid, 1]);
+  for (;;) {
+    const pid = await web.running();
+    const began = performance.now();
+    const fd = openSync(web.file("lock"), "w");
+    await web.command("cont");
+    writeSync(fd, "once\n");
+    closeSync(fd);
+    const took = performance.now() - began;
+    await until(() => web.status.wanted === "once", "web is wanted once");
+    // Who takes longer has left an empty one.
+    if (took < MARKER_GRACE) return expect([web.pid, web.starts.at(-1)]).toEqual([pid, pid]);
+    await web.command("up");
+  }
 });
 
 scenario("a command touched again while it is acted on is acted on again", async (box) => {
