@@ -10,7 +10,7 @@
  *   collector moves its storage. What C keeps a pointer to lives in an ArrayBuffer of its own.
  * - errno is read right after the call, before anything else can run.
  */
-import { dlopen, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { dlopen, type FFIFunction, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { READ_LIMIT } from "../config.ts";
 
 const names =
@@ -76,18 +76,23 @@ const signatures = {
   write: { args: [int, "ptr", "u64"], returns: int },
 } as const;
 
-const c = load();
+const c = load(signatures);
 const errnoAt = c.__errno_location();
 
-function load() {
+function load<Table extends Record<string, FFIFunction>>(table: Table) {
   for (const name of names) {
     try {
-      return dlopen(name, signatures).symbols;
+      return dlopen(name, table).symbols;
     } catch {
       // the other libc's name
     }
   }
   throw new Error("cannot load libc: only Linux with glibc or musl is supported");
+}
+
+/** Calls that few programs need: a table of their own, so that the others do not pay for it. */
+export function bind<const Table extends Record<string, FFIFunction>>(table: Table) {
+  return load(table);
 }
 
 /** Turns C's -1 and errno into the kernel's own convention. */
@@ -162,6 +167,7 @@ const X_OK = 1;
 
 /** inotify(7) masks. */
 export const IN = {
+  MODIFY: 0x2,
   ATTRIB: 0x4,
   CLOSE_WRITE: 0x8,
   MOVED_FROM: 0x40,
