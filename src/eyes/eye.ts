@@ -51,6 +51,7 @@ export function chosen(all: readonly Shown[], names: readonly string[]): readonl
  * characters of 8 bits, and those that turn the direction of writing, as \xNN.
  */
 export function plainText(bytes: string): string {
+  if (/^[ -[\]-~]*$/.test(bytes)) return bytes;
   return jsonText(bytes).replace(
     /[\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]/g,
     (c) => [...Buffer.from(c, "utf8")].map((b) => `\\x${b.toString(16)}`).join(""),

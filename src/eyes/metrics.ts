@@ -6,7 +6,7 @@ import { RunDir } from "../rundir.ts";
 import type { Exit } from "../status.ts";
 import { Census } from "./census.ts";
 import { plainText, refuseNames, utf8, type View } from "./eye.ts";
-import { descriptorsOf, sessionUsage, type Usage } from "./usage.ts";
+import { descriptorsOf, type Usage, UsageMeter } from "./usage.ts";
 
 export const usage = `usage: svctl metrics
 
@@ -126,7 +126,7 @@ export function run(view: View): number {
 }
 
 function measure(all: readonly Shown[]): Measured[] {
-  const used = sessionUsage(all.flatMap((shown) => shown.status?.process ?? []));
+  const used = new UsageMeter().measure(all.flatMap((shown) => shown.status?.process ?? []));
   const uptime = proc.ageOf(0);
   return all.map((shown) => {
     const process = shown.status?.process;

@@ -51,8 +51,8 @@ export const COLUMNS = {
   },
   age: { title: "AGE", width: 4, text: (row) => shortAge(row.age), key: (row) => -row.age },
   restarts: {
-    title: "RESTARTS",
-    width: 8,
+    title: "RSTRT",
+    width: 5,
     text: (row) => String(restarts(row)),
     key: restarts,
   },
@@ -96,7 +96,7 @@ export const SORT_KEYS = ["name", ...Object.keys(COLUMNS)] as readonly SortKey[]
 
 const LEFT: readonly string[] = ["state"];
 const LEAST_NAME = 8;
-const LEAST_REST = 8;
+const LEAST_REST = 11;
 const LAST = "WAITING FOR";
 
 /** Sorted by a column; those that are the same there, by name. */

@@ -31,7 +31,7 @@ import {
   sortRows,
 } from "./table.ts";
 import { sizeOf, Terminal } from "./terminal.ts";
-import { descriptorsOf, sessionUsage, type Usage } from "./usage.ts";
+import { descriptorsOf, type Usage, UsageMeter } from "./usage.ts";
 
 export const usage = `usage: svctl top [--once] [--sort COLUMN] [--filter WORDS] [--interval SECONDS] [SERVICE...]
 
@@ -93,6 +93,7 @@ function intervalOf(text: string | undefined): number {
 type Reading = { readonly started: number; readonly cpu: number; readonly at: number };
 
 export class Sampler {
+  private readonly meter = new UsageMeter();
   private usage = new Map<number, Usage>();
   private percent = new Map<number, number>();
   private readings = new Map<number, Reading>();
@@ -109,7 +110,7 @@ export class Sampler {
     const shown = this.look();
     const leaders = shown.flatMap((s) => s.status?.process ?? []);
     const now = performance.now();
-    this.usage = sessionUsage(leaders);
+    this.usage = this.meter.measure(leaders);
     const uptime = proc.ageOf(0);
     const readings = new Map<number, Reading>();
     this.percent = new Map();
@@ -184,7 +185,6 @@ const ENDINGS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
 class Top {
   private rows: Row[] = [];
   private table: Row[] = [];
-  private measured = 0;
   private log: { title: string; files: LogFiles | null; lines: string[] } | null = null;
   private pending: Timer | null = null;
   private readonly ended = Promise.withResolvers<number>();
@@ -234,23 +234,15 @@ class Top {
     process.on("uncaughtException", (error) => this.ended.reject(error));
     this.sampler.census.listen(guarded(() => this.later()));
     setInterval(
-      guarded(() => this.tick()),
-      Math.min(this.interval, 1_000),
+      guarded(() => this.measure()),
+      this.interval,
     );
     const onKey = (key: string) => guarded(() => this.press(key))();
     void this.terminal.readKeys(onKey).then(() => this.ended.resolve(128 + SIGNALS.HUP));
   }
 
-  private tick(): void {
-    // Half a step early is better than one late.
-    const isDue = performance.now() - this.measured > this.interval - 500;
-    if (isDue) this.measure();
-    else this.show();
-  }
-
   private measure(): void {
     this.rows = this.sampler.measure();
-    this.measured = performance.now();
     this.show();
   }
 

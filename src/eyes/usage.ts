@@ -17,33 +17,62 @@ export type Usage = {
 const FIELD = { utime: 11, stime: 12, cutime: 13, cstime: 14, threads: 17, started: 19, rss: 21 };
 const PAGE = 4_096;
 
-/**
- * By the pid of the session's leader, who is a service's main process. A leader that is another
- * process by now, or runs in another pid namespace, has no entry.
- */
-export function sessionUsage(leaders: readonly ProcessId[]): Map<number, Usage> {
-  const started = new Map(leaders.map((l) => [l.pid, l.started]));
-  const found = new Map<number, Usage>();
-  const strangers = new Set<number>();
-  for (const pid of proc.allPids()) {
-    // getsid(2) is forty times cheaper than to read a file in /proc.
-    const session = libc.getsid(pid);
-    if (!started.has(session)) continue;
-    const fields = proc.statFields(pid);
-    if (!fields) continue;
-    const field = (i: number) => Number(fields[i]);
-    if (pid === session && field(FIELD.started) !== started.get(pid)) strangers.add(pid);
-    const usage = found.get(session) ?? { cpu: 0, memory: 0, threads: 0, pids: [] };
-    const ticks =
-      field(FIELD.utime) + field(FIELD.stime) + field(FIELD.cutime) + field(FIELD.cstime);
-    usage.cpu += ticks / proc.TICKS_PER_SECOND;
-    usage.memory += field(FIELD.rss) * pageSize();
-    usage.threads += field(FIELD.threads);
-    usage.pids.push(pid);
-    found.set(session, usage);
+type Process = {
+  readonly started: number;
+  /** Its own CPU clock when it was looked at: while that stands still, nothing else has changed. */
+  readonly clock: number;
+  readonly cpu: number;
+  readonly memory: number;
+  readonly threads: number;
+};
+
+export class UsageMeter {
+  private processes = new Map<number, Process>();
+
+  /**
+   * By the pid of the session's leader, who is a service's main process. A leader that is another
+   * process by now, or runs in another pid namespace, has no entry.
+   */
+  measure(leaders: readonly ProcessId[]): Map<number, Usage> {
+    const started = new Map(leaders.map((l) => [l.pid, l.started]));
+    const found = new Map<number, Usage>();
+    const processes = new Map<number, Process>();
+    for (const pid of proc.allPids()) {
+      // getsid(2) and a clock are forty times cheaper than to read a file in /proc.
+      const session = libc.getsid(pid);
+      if (!started.has(session)) continue;
+      const process = look(pid, this.processes.get(pid));
+      if (!process) continue;
+      processes.set(pid, process);
+      const usage = found.get(session) ?? { cpu: 0, memory: 0, threads: 0, pids: [] };
+      usage.cpu += process.cpu;
+      usage.memory += process.memory;
+      usage.threads += process.threads;
+      usage.pids.push(pid);
+      found.set(session, usage);
+    }
+    for (const [pid, start] of started) {
+      if (processes.get(pid)?.started !== start) found.delete(pid);
+    }
+    this.processes = processes;
+    return found;
   }
-  for (const pid of strangers) found.delete(pid);
-  return found;
+}
+
+function look(pid: number, before: Process | undefined): Process | null {
+  const clock = libc.cpuTime(pid);
+  if (before && before.clock === clock && clock > 0) return before;
+  const fields = proc.statFields(pid);
+  if (!fields) return null;
+  const field = (name: keyof typeof FIELD) => Number(fields[FIELD[name]]);
+  const ticks = field("utime") + field("stime") + field("cutime") + field("cstime");
+  return {
+    started: field("started"),
+    clock,
+    cpu: ticks / proc.TICKS_PER_SECOND,
+    memory: field("rss") * pageSize(),
+    threads: field("threads"),
+  };
 }
 
 /** How many descriptors those processes have open; null where that is not ours to know. */
