@@ -108,12 +108,13 @@ function barOf(name: string, status: Status, needed: readonly Status[], clock: C
   const since = clock.ofWall(status.since);
   const began = status.process ? Math.min(clock.ofStart(status.process.started), since) : since;
   const spans = spansOf(status, began, since, needed, clock);
+  const lasting = spans.filter(({ from, to }) => to > from);
   const from = spans[0]?.from ?? since;
   const wasThere = status.runs > (status.process ? 1 : 0);
   return {
     name: plainText(name),
     earlier: wasThere ? from : null,
-    spans: spans.filter(({ from, to }) => to > from || to === clock.now),
+    spans: lasting.length > 0 ? lasting : spans.slice(-1),
     note: noteOf(status, since - began),
   };
 }
