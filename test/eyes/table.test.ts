@@ -124,7 +124,7 @@ test("the last column says what keeps it", () => {
     row("c", { state: "backoff", process: null }, { next: 3_400 }),
   ].map((r) =>
     line(r, layout([r], 132), 132)
-      .slice(68)
+      .slice(67)
       .trim(),
   );
   expect(texts).toEqual(["db x\\x1b", "no \\x9b31m", "start in 3s"]);
