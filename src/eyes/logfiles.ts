@@ -13,6 +13,7 @@ const c = libc.bind({ pread: { args: ["i32", "ptr", "u64", "i64"], returns: "i64
 const CHUNK = 65_536;
 const CURRENT = "current";
 const LABEL = /^@[0-9a-f]{24}/;
+const labelOf = (name = "") => name.slice(0, 25);
 
 export class LogFiles {
   /** The present file, how much of it was read, and the part of a line that it ended with. */
@@ -48,30 +49,32 @@ export class LogFiles {
 
   /** The last lines, of all files; after that, more() has what comes next. */
   last(count: number): string[] {
-    this.openCurrent();
+    this.open();
     this.read = sizeOf(this.fd);
     const lines = this.split(tail(this.fd, this.read, count));
-    for (const name of this.oldFiles().reverse()) {
+    const older = this.older();
+    this.newest = labelOf(older.at(-1));
+    for (const name of older.reverse()) {
       if (lines.length >= count) break;
       lines.unshift(...this.wholeLines(name, count - lines.length));
     }
-    return count === Number.POSITIVE_INFINITY
-      ? lines
-      : lines.slice(Math.max(0, lines.length - count));
+    return lines.slice(Math.max(0, lines.length - count));
   }
 
   /** The lines that were written since. */
   more(): string[] {
     const lines = this.readRest();
     const stat = libc.stat(CURRENT, this.directory);
-    if (typeof stat === "number" || (stat.ino === this.inode && stat.size >= this.read))
-      return lines;
+    if (typeof stat === "number" || stat.ino === this.inode) return lines;
     // Another file is the present one. What was written to the last one meanwhile is its rest.
     lines.push(...this.readRest(), ...this.takePartial());
-    for (const name of this.between()) {
+    const { fd, inode } = this;
+    this.open();
+    for (const name of this.between(inode)) {
       lines.push(...this.wholeLines(name, Number.POSITIVE_INFINITY));
     }
-    this.openCurrent();
+    // Only now: while it is open, no other file gets its inode.
+    if (fd >= 0) libc.close(fd);
     lines.push(...this.readRest());
     return lines;
   }
@@ -83,9 +86,7 @@ export class LogFiles {
     return partial === "" ? [] : [partial];
   }
 
-  private openCurrent(): void {
-    if (this.fd >= 0) libc.close(this.fd);
-    this.newest = this.oldFiles().at(-1)?.slice(0, 25) ?? "";
+  private open(): void {
     this.fd = libc.openat(this.directory, CURRENT, O.RDONLY | O.NONBLOCK);
     const stat = libc.fstat(this.fd);
     this.inode = typeof stat === "number" ? 0n : stat.ino;
@@ -105,22 +106,31 @@ export class LogFiles {
     return lines;
   }
 
-  private oldFiles(): string[] {
+  /** The old files that are older than the one that is read, which may be an old one by now. */
+  private older(): string[] {
     const names = libc.readDirectory(".", this.directory);
-    return (typeof names === "number" ? [] : names).filter((name) => LABEL.test(name)).sort();
+    const old = (typeof names === "number" ? [] : names)
+      .filter((name) => LABEL.test(name) && labelOf(name) > this.newest)
+      .sort();
+    const own = old.findIndex((name) => this.inodeOf(name) === this.inode);
+    return own < 0 ? old : old.slice(0, own);
   }
 
   /**
-   * The files that came and went while nobody looked. The first old file that is newer than those
-   * known is the one that was read last: itself, or what a processor has made of it.
+   * The files that came and went while nobody looked, after the one that was read last. That is
+   * the first of those that are newer than all that were known: itself, or what a processor has
+   * made of it.
    */
-  private between(): string[] {
-    const newer = this.oldFiles().filter((name) => name.slice(0, 25) > this.newest);
-    const own = newer.findIndex((name) => {
-      const stat = libc.stat(name, this.directory);
-      return typeof stat !== "number" && stat.ino === this.inode;
-    });
-    return newer.slice(Math.max(0, own) + 1);
+  private between(last: bigint): string[] {
+    const newer = this.older();
+    this.newest = labelOf(newer.at(-1)) || this.newest;
+    const at = newer.findIndex((name) => this.inodeOf(name) === last);
+    return newer.slice(Math.max(0, at) + 1);
+  }
+
+  private inodeOf(name: string): bigint | null {
+    const stat = libc.stat(name, this.directory);
+    return typeof stat === "number" ? null : stat.ino;
   }
 
   private wholeLines(name: string, count: number): string[] {

@@ -300,10 +300,8 @@ function bottom(state: State, width: number): string {
   if (state.message !== "") return fit(state.message, width);
   const order = `by ${state.sort}${state.reverse ? ", reversed" : ""}`;
   const filter = state.filter === "" ? "" : `, only ${state.filter}`;
-  return fit(
-    `s start  d stop  r restart  x signal  l log  / filter  h help  q quit  ${order}${filter}`,
-    width,
-  );
+  const keys = "s start  d stop  r restart  x signal  l log  / filter  h help  q quit";
+  return fit(`${order}${filter}  ${keys}`, width);
 }
 
 /** The end of a log instead. */

@@ -16,7 +16,7 @@ const STYLE = `text { font: 12px "DejaVu Sans Mono", Menlo, Consolas, monospace;
   .stopping { fill: #bf8700; }
   .finishing { fill: #a475f9; }
   .backoff { fill: #ff8182; }
-  .failed { fill: #cf222e; }
+  .failed { fill: #e5534b; }
   .down { fill: #d0d7de; }
   .none { fill: #ffffff; }
   .box { stroke: #57606a; stroke-width: 1; }`;

@@ -39,11 +39,12 @@ export async function run({ options, names, rundir: path }: View): Promise<numbe
   for (;;) {
     const now = Date.now();
     const after = census.look();
-    const events = [
-      ...supervisorEvents(mark, markOf(census.directory)),
-      ...changes(before, after, now),
-    ];
-    mark = markOf(census.directory);
+    const current = markOf(census.directory);
+    const own = supervisorEvents(mark, current);
+    const others = changes(before, after, now);
+    // It comes before its services, and goes after them.
+    const events = current.pid === null ? [...others, ...own] : [...own, ...others];
+    mark = current;
     before = after;
     const lines = events.filter((e) => !e.shown || wanted(e.shown));
     const show = options.has("json") ? jsonLine : textLine;
