@@ -184,7 +184,11 @@ async function look(args: readonly string[]): Promise<number | null> {
     alias: { h: "help", V: "version", ...PLACES, ...alias },
   });
   if (answeredHelp(options, eye.usage)) return 0;
-  return await eye.run({ options, names: options.operands.slice(1), ...directories(options) });
+  const places = directories(options);
+  const source = new SysDir(places.sysdir);
+  const meant = (word: string) =>
+    isServiceName(word) ? word : (nameAt(word, source) ?? basename(word));
+  return await eye.run({ options, names: options.operands.slice(1).map(meant), ...places });
 }
 
 export async function main(args: string[]): Promise<number> {
@@ -282,10 +286,15 @@ function waitingTime(options: Options): number {
 function find(word: string, rundir: RunDir, source: SysDir): string | null {
   const isKnown = (name: string | null): name is string =>
     name !== null && isServiceName(name) && (rundir.hasStatus(name) || source.has(name));
-  const meant = isKnown(word) ? word : source.nameAt(absolutePath(word), getenv("SYSMGR_SERVICE"));
+  const meant = isKnown(word) ? word : nameAt(word, source);
   const name = [meant, basename(word)].find(isKnown);
   if (name === undefined) complain("svctl", `${escapeBytes(basename(word))}: no such service`);
   return name ?? null;
+}
+
+/** What a path leads to, seen from the service that we may run in. */
+function nameAt(path: string, source: SysDir): string | null {
+  return source.nameAt(absolutePath(path), getenv("SYSMGR_SERVICE"));
 }
 
 /** Whatever is in SYSDIR, and what still runs though it is not. */

@@ -71,14 +71,14 @@ export class Census {
     const entry = this.entries.get(name) ?? this.meet(name);
     if (entry.watches.length === 0) entry.watches = this.watch(name);
     if (!entry.stale && entry.watches.length > 0) return entry;
-    entry.stale = false;
     const status = this.rundir.status(name);
+    // What it waits for is in a directory of its own, which is there while it waits.
+    if (status?.process && entry.watches.length === 1) {
+      entry.watches.push(...this.watch(`${name}/waiting`, name));
+    }
     const waiters = status?.process ? this.rundir.waiters(name) : [];
-    // What it waits for changes in a directory of its own, which is there while it waits.
-    if (waiters.length > 0) {
-      entry.stale = true;
-      if (entry.watches.length === 1) entry.watches.push(...this.watch(`${name}/waiting`, name));
-    } else for (const watch of entry.watches.splice(1)) this.watcher?.remove(watch);
+    // And nothing tells of one that was killed.
+    entry.stale = waiters.length > 0;
     entry.shown = { name, status, waitingFor: waiters.flatMap((w) => w.services) };
     return entry;
   }

@@ -180,7 +180,7 @@ function remembered<T>(compute: () => T): () => T {
 // --------------------------------------------------------------------- screen
 
 /** Signals that end it, once the terminal is as it was. */
-const ENDINGS = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
+const ENDINGS = ["HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "PIPE", "ALRM", "TERM"] as const;
 
 class Top {
   private rows: Row[] = [];
@@ -219,8 +219,8 @@ class Top {
         this.ended.reject(error);
       }
     };
-    for (const signal of ENDINGS) {
-      process.on(signal, () => this.ended.resolve(128 + SIGNALS[signal.slice(3) as "TERM"]));
+    for (const name of ENDINGS) {
+      process.on(`SIG${name}`, () => this.ended.resolve(128 + SIGNALS[name]));
     }
     process.on(
       "SIGWINCH",

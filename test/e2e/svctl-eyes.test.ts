@@ -150,7 +150,7 @@ while [ $i -lt 2000 ]; do i=$((i+1)); echo "line $i"; done; echo the end; ${STAY
       const expected = Array.from({ length: 1983 }, (_, i) => `line ${18 + i}`);
       expect(texts).toEqual([...expected, "the end"]);
       expect(list(`${box.dir}/kept`).filter((f) => f.startsWith("@")).length).toBeGreaterThan(3);
-      const all = await box.run(["svctl", "logs", "web/log"]);
+      const all = await box.run(["svctl", "logs", `${box.sysdir}/web/log/`]);
       expect(all.out.split("\n").length).toBe(2002);
     },
   );

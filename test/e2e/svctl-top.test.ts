@@ -72,11 +72,13 @@ for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGHUP", 129],
   ["SIGQUIT", 131],
+  ["SIGABRT", 134],
+  ["SIGUSR1", 138],
 ] as const) {
   patientScenario(`${signal} leaves the terminal as it was`, async (box) => {
     box.service("web");
     await box.start();
-    const script = `trap : INT QUIT HUP; stty -g; "$@"; echo "code=$?"; stty -g`;
+    const script = `trap : INT QUIT HUP USR1; stty -g; "$@"; echo "code=$?"; stty -g`;
     const words = ["sh", "-c", script, "sh"];
     const terminal = new OnTerminal(box, [...words, `${BIN}/svctl`, "top"]);
     await terminal.says(/web +/);
@@ -103,9 +105,10 @@ patientScenario("it is drawn anew when the size changes, and never wider", async
   const terminal = await top(box, {}, { cols: 100, rows: 30 });
   const before = terminal.said.length;
   terminal.resize({ cols: 44, rows: 8 });
-  await terminal.says(/\[8;1H/, before);
+  const cleared = /\^\[\[H\^\[\[J/;
+  await terminal.says(cleared, before);
   await press(terminal, "G", /7ma-serv.*~/);
-  const drawn = terminal.said.slice(before);
+  const drawn = terminal.said.slice(before).split(cleared).at(-1) ?? "";
   const lines = drawn
     .split(/\^\[\[\d+;1H/)
     .map((line) => Bun.stripANSI(line.replaceAll("^[", "\x1b")));
