@@ -206,6 +206,13 @@ patientScenario("graph, plot and metrics of services that need each other", asyn
   expect(metrics).toMatch(/\nsysmgr_service_memory_bytes\{service="db"\} \d{5,}\n/);
   expect(metrics).toMatch(/\nsysmgr_service_uptime_seconds\{service="db"\} \d+(\.\d+)?\n/);
   expect(web.status.state).toBe("up");
+  if (Bun.which("promtool")) {
+    const check = Bun.spawn(["promtool", "check", "metrics"], {
+      stdin: Buffer.from(metrics, "latin1"),
+      stderr: "pipe",
+    });
+    expect([await check.stderr.text(), await check.exited]).toEqual(["", 0]);
+  }
 });
 
 patientScenario("without sysmgr metrics says so, and the others fail", async (box) => {

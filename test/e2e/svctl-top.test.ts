@@ -175,6 +175,20 @@ patientScenario(
   Bun.which("bash") !== null,
 );
 
+patientScenario("it outlives sysmgr, and shows the next one", async (box) => {
+  box.service("web");
+  const first = await box.start();
+  const terminal = await top(box);
+  await terminal.says(new RegExp(`sysmgr ${first.pid} .*1 service,`));
+  first.signal("SIGTERM");
+  await first.exited();
+  await terminal.says(/no sysmgr {2}0 services/);
+  const next = await box.start();
+  await terminal.says(new RegExp(`sysmgr ${next.pid} .*1 service,`));
+  terminal.type("q");
+  expect(await terminal.child.exited).toBe(0);
+});
+
 patientScenario("it ends when the terminal is hung up", async (box) => {
   box.service("web");
   await box.start();

@@ -1,6 +1,7 @@
 /** Bars since sysmgr's start, from what status files tell. */
 import { describe, expect, test } from "bun:test";
-import { type Clock, draw, plot, tick } from "../../src/eyes/plot.ts";
+import { type Clock, plot } from "../../src/eyes/plot.ts";
+import { draw, tick } from "../../src/eyes/plot-svg.ts";
 import type { Shown } from "../../src/report.ts";
 import type { Status } from "../../src/status.ts";
 import { shown } from "../lib/shown.ts";
