@@ -12,6 +12,9 @@ const c = libc.bind({ pread: { args: ["i32", "ptr", "u64", "i64"], returns: "i64
 
 const CHUNK = 65_536;
 const CURRENT = "current";
+/** The directory may belong to the logger's user: its links lead nowhere for us. */
+const READ = O.RDONLY | O.NONBLOCK | O.NOFOLLOW;
+const PREVIOUS = "previous";
 const LABEL = /^@[0-9a-f]{24}/;
 const labelOf = (name = "") => name.slice(0, 25);
 
@@ -30,7 +33,7 @@ export class LogFiles {
   static open(path: string): LogFiles | number {
     const directory = libc.openat(AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
     if (directory < 0) return directory;
-    const current = libc.stat(CURRENT, directory);
+    const current = libc.lstat(CURRENT, directory);
     if (typeof current !== "number" && current.isFile) return new LogFiles(directory);
     libc.close(directory);
     return typeof current === "number" ? current : -libc.E.INVAL;
@@ -45,7 +48,7 @@ export class LogFiles {
   get watchPath(): string {
     return `/proc/self/fd/${this.directory}`;
   }
-  static readonly watchMask = IN.MODIFY | IN.CREATE | IN.MOVED_TO;
+  static readonly watchMask = IN.MODIFY | IN.CREATE | IN.MOVED_TO | IN.DELETE;
 
   /** The last lines, of all files; after that, more() has what comes next. */
   last(count: number): string[] {
@@ -54,6 +57,7 @@ export class LogFiles {
     const lines = this.split(tail(this.fd, this.read, count));
     const older = this.older();
     this.newest = labelOf(older.at(-1));
+    if (this.isRotating(0n)) older.push(PREVIOUS);
     for (const name of older.reverse()) {
       if (lines.length >= count) break;
       lines.unshift(...this.wholeLines(name, count - lines.length));
@@ -67,9 +71,16 @@ export class LogFiles {
     const stat = libc.stat(CURRENT, this.directory);
     if (typeof stat === "number" || stat.ino === this.inode) return lines;
     // Another file is the present one. What was written to the last one meanwhile is its rest.
-    lines.push(...this.readRest(), ...this.takePartial());
-    const { fd, inode } = this;
+    lines.push(...this.readRest());
+    const { fd, inode, read } = this;
     this.open();
+    if (this.fd < 0 || this.isRotating(inode)) {
+      // Not all that lies between the two has its name yet: the next event says so.
+      if (this.fd >= 0) libc.close(this.fd);
+      Object.assign(this, { fd, inode, read });
+      return lines;
+    }
+    lines.push(...this.takePartial());
     for (const name of this.between(inode)) {
       lines.push(...this.wholeLines(name, Number.POSITIVE_INFINITY));
     }
@@ -87,7 +98,7 @@ export class LogFiles {
   }
 
   private open(): void {
-    this.fd = libc.openat(this.directory, CURRENT, O.RDONLY | O.NONBLOCK);
+    this.fd = libc.openat(this.directory, CURRENT, READ);
     const stat = libc.fstat(this.fd);
     this.inode = typeof stat === "number" ? 0n : stat.ino;
     this.read = 0;
@@ -128,13 +139,19 @@ export class LogFiles {
     return newer.slice(Math.max(0, at) + 1);
   }
 
+  /** multilog renames twice: another file than these two is on its way to be an old one. */
+  private isRotating(last: bigint): boolean {
+    const previous = this.inodeOf(PREVIOUS);
+    return previous !== null && previous !== last && previous !== this.inode;
+  }
+
   private inodeOf(name: string): bigint | null {
     const stat = libc.stat(name, this.directory);
     return typeof stat === "number" ? null : stat.ino;
   }
 
   private wholeLines(name: string, count: number): string[] {
-    const fd = libc.openat(this.directory, name, O.RDONLY | O.NONBLOCK);
+    const fd = libc.openat(this.directory, name, READ);
     if (fd < 0) return [];
     const lines = tail(fd, sizeOf(fd), count).split("\n");
     libc.close(fd);

@@ -83,6 +83,25 @@ test("nothing is lost when it is rotated, even more than once", () => {
   expect(files.more()).toEqual([]);
 });
 
+test("nothing is lost while multilog gives an old file its name", () => {
+  const { dir, files } = log("a\n");
+  expect(files.last(10)).toEqual(["a"]);
+  rotate(dir, 5);
+  write(`${dir}/current`, "b\n");
+  rename(`${dir}/current`, `${dir}/previous`);
+  expect(files.more()).toEqual([]);
+  write(`${dir}/current`, "c\n");
+  expect(files.more()).toEqual([]);
+  const fresh = LogFiles.open(dir);
+  expect(typeof fresh === "number" ? [] : fresh.last(10)).toEqual(["a", "b", "c"]);
+  rename(`${dir}/previous`, `${dir}/${old(6)}`);
+  append(`${dir}/current`, "d\n");
+  expect(files.more()).toEqual(["b", "c", "d"]);
+  rename(`${dir}/current`, `${dir}/previous`);
+  write(`${dir}/current`, "e\n");
+  expect(files.more()).toEqual(["e"]);
+});
+
 test("what a processor has made of a file is not printed again", () => {
   const { dir, files } = log("a\n");
   files.last(10);
