@@ -63,7 +63,7 @@ export const HELP = `
   up, down, PgUp, PgDn, Home, End   (or k j b f g G)  choose a service
   s    start it                     d    stop it (down)
   r    restart it                   x    send it a signal
-  l    follow its log               /    show only those with these words in name or state
+  l    follow its log               /    show only what has these words
   < >  sort by another column       R    in reverse order
   n c m p e   sort by name, CPU, memory, restarts, state
   ^L   draw the screen again        ^Z   suspend
@@ -204,8 +204,8 @@ function answer(state: State, question: Question, key: string): [State, Action |
   }
   const text =
     key === "backspace"
-      ? question.answer.slice(0, -1)
-      : question.answer + (key.length === 1 ? key : "");
+      ? [...question.answer].slice(0, -1).join("")
+      : question.answer + ([...key].length === 1 ? key : "");
   const asked = { ...state, question: { ...question, answer: text } };
   return [question.kind === "filter" ? { ...asked, filter: text } : asked, null];
 }

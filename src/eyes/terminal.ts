@@ -88,10 +88,11 @@ export class Terminal {
   async readKeys(onKey: (key: string) => void): Promise<void> {
     try {
       const reader = Bun.file(this.fd).stream().getReader();
+      const decoder = new TextDecoder();
       for (;;) {
         const { value, done } = await reader.read();
         if (done) return;
-        for (const key of keysIn(Buffer.from(value).toString("latin1"))) onKey(key);
+        for (const key of keysIn(decoder.decode(value, { stream: true }))) onKey(key);
       }
     } catch {
       // its end and its failure are the same to us
@@ -134,10 +135,10 @@ const SEQUENCES: Readonly<Record<string, string>> = {
 };
 
 /** What was typed, key by key: characters as they are, others by name; unknown ones are left out. */
-export function keysIn(bytes: string): string[] {
+export function keysIn(text: string): string[] {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
-  const words = bytes.match(/\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[A-Z])|[\x00-\xff]/g) ?? [];
+  const words = text.match(/\x1b(?:\[[0-9;?]*[ -/]*[@-~]|O[A-Z])|./gsu) ?? [];
   return words
-    .map((word) => SEQUENCES[word] ?? (/^[\x20-\x7e\x80-\xff]$/.test(word) ? word : ""))
+    .map((word) => SEQUENCES[word] ?? (/^[^\p{Cc}\p{Cs}]$/u.test(word) ? word : ""))
     .filter((key) => key !== "");
 }

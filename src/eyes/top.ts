@@ -49,6 +49,8 @@ export const spec = { boolean: ["once"], string: ["sort", "filter", "interval"] 
 const INTERVAL = 2_000;
 /** Changes of services are shown at once, but not more often than this. */
 const PAUSE = 100;
+/** How often the log that is followed is looked at. */
+const LOG_PAUSE = 250;
 /** Lines of a log that are kept for the screen. */
 const LOG_LINES = 500;
 
@@ -95,6 +97,7 @@ class Top {
   private table: Row[] = [];
   private log: { title: string; files: LogFiles | null; lines: string[] } | null = null;
   private pending: Timer | null = null;
+  private following: Timer | null = null;
   private readonly ended = Promise.withResolvers<number>();
   private readonly colour = !getenv("NO_COLOR");
 
@@ -118,34 +121,38 @@ class Top {
     }
   }
 
-  /** Everything that may happen; what goes wrong in it ends us with the terminal as it was. */
-  private listen(): void {
-    const guarded = (action: () => void) => () => {
+  /** What goes wrong ends us, with the terminal as it was. */
+  private guarded(action: () => void): () => void {
+    return () => {
       try {
         action();
       } catch (error) {
         this.ended.reject(error);
       }
     };
+  }
+
+  /** Everything that may happen. */
+  private listen(): void {
     for (const name of ENDINGS) {
       process.on(`SIG${name}`, () => this.ended.resolve(128 + SIGNALS[name]));
     }
     process.on(
       "SIGWINCH",
-      guarded(() => this.redraw()),
+      this.guarded(() => this.redraw()),
     );
     process.on("SIGTSTP", () => this.suspend());
     process.on(
       "SIGCONT",
-      guarded(() => this.resume()),
+      this.guarded(() => this.resume()),
     );
     process.on("uncaughtException", (error) => this.ended.reject(error));
-    this.sampler.census.listen(guarded(() => this.later()));
+    this.sampler.census.listen(this.guarded(() => this.later()));
     setInterval(
-      guarded(() => this.measure()),
+      this.guarded(() => this.measure()),
       this.interval,
     );
-    const onKey = (key: string) => guarded(() => this.press(key))();
+    const onKey = (key: string) => this.guarded(() => this.press(key))();
     void this.terminal.readKeys(onKey).then(() => this.ended.resolve(128 + SIGNALS.HUP));
   }
 
@@ -157,15 +164,12 @@ class Top {
   /** Something changed: a burst of that is shown once. */
   private later(): void {
     if (this.pending) return;
-    this.pending = setTimeout(() => {
+    const look = () => {
       this.pending = null;
-      try {
-        this.rows = this.sampler.rows();
-        this.show();
-      } catch (error) {
-        this.ended.reject(error);
-      }
-    }, PAUSE);
+      this.rows = this.sampler.rows();
+      this.show();
+    };
+    this.pending = setTimeout(this.guarded(look), PAUSE);
   }
 
   private show(): void {
@@ -229,6 +233,10 @@ class Top {
     const files = findLog(name, this.sampler.census.directory, this.view.sysdir);
     const title = `log of ${plainText(name)}`;
     this.log = { title, files, lines: (files?.last(LOG_LINES) ?? []).map(screenLine) };
+    this.following = setInterval(
+      this.guarded(() => this.show()),
+      LOG_PAUSE,
+    );
     if (!files) this.state = { ...this.state, message: "no log was found; q back to the table" };
   }
 
@@ -239,6 +247,7 @@ class Top {
   }
 
   private closeLog(): void {
+    if (this.following) clearInterval(this.following);
     this.log?.files?.close();
     this.log = null;
   }

@@ -153,5 +153,6 @@ test("what is typed, key by key", () => {
       .split(" ")
       .map((k) => k.replace("_", " ")),
   );
+  expect(keysIn("é日\u{1f600}")).toEqual(["é", "日", "\u{1f600}"]);
   expect(keysIn("\x1b[1;5C\x1b[200~\x01")).toEqual([]);
 });
