@@ -5,6 +5,8 @@
 PREFIX = /usr/local
 BINDIR = $(PREFIX)/bin
 MANPREFIX = $(PREFIX)/share/man
+# Completions go where bash, zsh and fish look for them below here.
+SHAREDIR = $(PREFIX)/share
 DESTDIR =
 NPM = npm
 BUN = scripts/bun.sh
@@ -54,10 +56,12 @@ dist: node_modules/.installed
 	@$(BUN) scripts/dist.ts
 
 install: all
-	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' MANPREFIX='$(MANPREFIX)' scripts/install.sh install
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' MANPREFIX='$(MANPREFIX)' \
+	    SHAREDIR='$(SHAREDIR)' scripts/install.sh install
 
 uninstall:
-	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' MANPREFIX='$(MANPREFIX)' scripts/install.sh uninstall
+	@DESTDIR='$(DESTDIR)' BINDIR='$(BINDIR)' MANPREFIX='$(MANPREFIX)' \
+	    SHAREDIR='$(SHAREDIR)' scripts/install.sh uninstall
 
 clean:
 	rm -rf build

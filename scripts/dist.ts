@@ -49,10 +49,20 @@ function runtime(name: (typeof TARGETS)[number]["runtime"]): string {
   return executable;
 }
 
+/** Where each shell looks for completions, below share/. */
+const COMPLETIONS = {
+  "svctl.bash": "bash-completion/completions/svctl",
+  _svctl: "zsh/site-functions/_svctl",
+  "svctl.fish": "fish/vendor_completions.d/svctl.fish",
+};
+
 /** Copies everything but the programs below a prefix. */
 function copyDocs(prefix: string): void {
   for (const page of new Glob("*.[1-8]").scanSync("man")) {
     cpSync(join("man", page), join(prefix, `share/man/man${page.at(-1)}`, page));
+  }
+  for (const [file, place] of Object.entries(COMPLETIONS)) {
+    cpSync(join("completions", file), join(prefix, "share", place));
   }
   for (const file of ["README.md", "LICENSE", "CHANGELOG.md"]) {
     cpSync(file, join(prefix, "share/doc/sysmgr", file));

@@ -1,12 +1,30 @@
 #!/bin/sh
 # install.sh install|uninstall: copy what make has built to $DESTDIR$BINDIR and
-# $DESTDIR$MANPREFIX, or remove it from there.
+# $DESTDIR$MANPREFIX, and completions to $DESTDIR$SHAREDIR, or remove it from there.
 
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
 bin=$DESTDIR$BINDIR
 man=$DESTDIR$MANPREFIX
+share=$DESTDIR${SHAREDIR:-${MANPREFIX%/man}}
+
+# Each shell's completions, and what it wants them to be called.
+completions() {
+  "$1" svctl.bash "$share/bash-completion/completions/svctl"
+  "$1" _svctl "$share/zsh/site-functions/_svctl"
+  "$1" svctl.fish "$share/fish/vendor_completions.d/svctl.fish"
+}
+
+add() {
+  mkdir -p "${2%/*}"
+  cp "completions/$1" "$2"
+  chmod 644 "$2"
+}
+
+drop() {
+  rm -f "$2"
+}
 
 install() {
   mkdir -p "$bin"
@@ -22,6 +40,7 @@ install() {
     cp "$page" "$man/man${page##*.}/"
     chmod 644 "$man/man${page##*.}/${page##*/}"
   done
+  completions add
 }
 
 uninstall() {
@@ -33,6 +52,7 @@ uninstall() {
   for page in man/*.[1-8]; do
     rm -f "$man/man${page##*.}/${page##*/}"
   done
+  completions drop
 }
 
 "$1"

@@ -82,7 +82,7 @@ const c = bind(signatures);
 const errnoAt = c.__errno_location();
 
 /** Functions of libc by name. What few programs need they bind themselves: it takes time at start. */
-export function bind<Signatures extends Record<string, FFIFunction>>(wanted: Signatures) {
+export function bind<const Signatures extends Record<string, FFIFunction>>(wanted: Signatures) {
   for (const name of names) {
     try {
       return dlopen(name, wanted).symbols;
@@ -170,6 +170,7 @@ const X_OK = 1;
 
 /** inotify(7) masks. */
 export const IN = {
+  MODIFY: 0x2,
   ATTRIB: 0x4,
   CLOSE_WRITE: 0x8,
   MOVED_FROM: 0x40,

@@ -3,7 +3,7 @@ import { parseCount } from "./bytes.ts";
 import * as libc from "./libc.ts";
 
 /** USER_HZ: what /proc counts in, the same on every Linux that we build for. */
-const TICKS_PER_SECOND = 100;
+export const TICKS_PER_SECOND = 100;
 const NANOSECONDS_PER_TICK = 10_000_000n;
 
 export type ProcStat = {
@@ -21,12 +21,17 @@ export type ProcStat = {
 
 const PF_KTHREAD = 0x200000;
 
-/** Fields 3 to 6, 9 and 22 of /proc/PID/stat (proc(5)). */
-export function readStat(pid: number): ProcStat | null {
+/** The fields of /proc/PID/stat (proc(5)) from the third on. */
+export function statFields(pid: number): string[] | null {
   const text = read(`/proc/${pid}/stat`);
-  if (text === null) return null;
   // The name in parentheses may itself hold blanks and parentheses: count from the last one.
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return text === null ? null : text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
+/** Fields 3 to 6, 9 and 22 of it. */
+export function readStat(pid: number): ProcStat | null {
+  const fields = statFields(pid);
+  if (fields === null) return null;
   return {
     pid,
     state: fields[0] ?? "?",
@@ -55,12 +60,16 @@ export function startTime(pid: number, before: bigint, after: bigint): number {
   return started;
 }
 
+/** The process ids of this pid namespace. */
+export function allPids(): number[] {
+  const names = libc.readDirectory("/proc");
+  return (typeof names === "number" ? [] : names).map(parseCount).filter((pid) => pid !== null);
+}
+
 /** Every process of this pid namespace. */
 export function allStats(): ProcStat[] {
-  const names = libc.readDirectory("/proc");
-  return (typeof names === "number" ? [] : names)
-    .map(parseCount)
-    .map((pid) => (pid === null ? null : readStat(pid)))
+  return allPids()
+    .map(readStat)
     .filter((stat) => stat !== null);
 }
 

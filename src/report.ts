@@ -92,7 +92,7 @@ export function statusObject({ name, status, waitingFor }: Shown): Record<string
 }
 
 /** JSON is UTF-8: bytes that are not become \xNN, as control bytes do. */
-function jsonText(bytes: string): string {
+export function jsonText(bytes: string): string {
   const text = escapeBytes(bytes);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.from(text, "latin1"));

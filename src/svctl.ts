@@ -7,6 +7,7 @@ import {
   complain,
   err,
   Failure,
+  type OptionSpec,
   type Options,
   out,
   parseOptions,
@@ -14,6 +15,7 @@ import {
   UsageError,
 } from "./cli.ts";
 import { directories } from "./directories.ts";
+import type { Eye } from "./eyes/eye.ts";
 import * as libc from "./libc.ts";
 import { E, IN } from "./libc.ts";
 import * as proc from "./proc.ts";
@@ -54,6 +56,13 @@ Control services and wait until it is so.
 
   upgrade          replace the running sysmgr by the binary on disk
   shutdown [CODE]  stop everything; sysmgr exits with CODE (0)
+
+  top              show all services, live; keys control them
+  watch            print a line per event, from now on
+  logs             print what the logger of a service has written
+  graph plot       draw the dependencies, and what happened when
+  metrics          print numbers for Prometheus
+                   svctl top -h, and so on, tells more of each of these
 
   -d SYSDIR      directory of services (environment SYSDIR; ${SYSDIR})
   -r RUNDIR      directory of state (environment RUNDIR; ${RUNDIR})
@@ -145,12 +154,47 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   ),
 };
 
-export async function main(args: string[]): Promise<number> {
+/** Operations that only look: each is in a file of its own, which the others do not wait for. */
+const EYES: Readonly<Record<string, () => Promise<Eye>>> = {
+  graph: () => import("./eyes/graph.ts"),
+  logs: () => import("./eyes/logs.ts"),
+  metrics: () => import("./eyes/metrics.ts"),
+  plot: () => import("./eyes/plot.ts"),
+  top: () => import("./eyes/top.ts"),
+  watch: () => import("./eyes/watch.ts"),
+};
+
+const PLACES = { d: "sysdir", r: "rundir" };
+const OPTIONS: OptionSpec = {
+  boolean: ["h", "V", "n", "q", "force", "json"],
+  string: ["d", "r", "t"],
+  alias: { h: "help", V: "version", q: "quiet", ...PLACES, t: "timeout" },
+};
+
+/** Such an operation, if that is what is asked for. It has options of its own. */
+async function look(args: readonly string[]): Promise<number | null> {
+  const [word = ""] = parseOptions(args, { ...OPTIONS, stopEarly: true }).operands;
+  if (!Object.hasOwn(EYES, word)) return null;
+  const eye = await EYES[word]?.();
+  if (!eye) return null;
+  const { boolean = [], string = [], alias = {} } = eye.spec;
   const options = parseOptions(args, {
-    boolean: ["h", "V", "n", "q", "force", "json"],
-    string: ["d", "r", "t"],
-    alias: { h: "help", V: "version", q: "quiet", d: "sysdir", r: "rundir", t: "timeout" },
+    boolean: ["h", "V", ...boolean],
+    string: ["d", "r", ...string],
+    alias: { h: "help", V: "version", ...PLACES, ...alias },
   });
+  if (answeredHelp(options, eye.usage)) return 0;
+  const places = directories(options);
+  const source = new SysDir(places.sysdir);
+  const meant = (word: string) =>
+    isServiceName(word) ? word : (nameAt(word, source) ?? basename(word));
+  return await eye.run({ options, names: options.operands.slice(1).map(meant), ...places });
+}
+
+export async function main(args: string[]): Promise<number> {
+  const looked = await look(args);
+  if (looked !== null) return looked;
+  const options = parseOptions(args, OPTIONS);
   if (answeredHelp(options, usage)) return 0;
   const [word, ...names] = options.operands;
   if (word === undefined) throw new UsageError("an operation is needed");
@@ -242,10 +286,15 @@ function waitingTime(options: Options): number {
 function find(word: string, rundir: RunDir, source: SysDir): string | null {
   const isKnown = (name: string | null): name is string =>
     name !== null && isServiceName(name) && (rundir.hasStatus(name) || source.has(name));
-  const meant = isKnown(word) ? word : source.nameAt(absolutePath(word), getenv("SYSMGR_SERVICE"));
+  const meant = isKnown(word) ? word : nameAt(word, source);
   const name = [meant, basename(word)].find(isKnown);
   if (name === undefined) complain("svctl", `${escapeBytes(basename(word))}: no such service`);
   return name ?? null;
+}
+
+/** What a path leads to, seen from the service that we may run in. */
+function nameAt(path: string, source: SysDir): string | null {
+  return source.nameAt(absolutePath(path), getenv("SYSMGR_SERVICE"));
 }
 
 /** Whatever is in SYSDIR, and what still runs though it is not. */

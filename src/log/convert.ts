@@ -11,7 +11,7 @@ const AT_SIGN = 0x40;
 const [ZERO, A] = [0x30, 0x61];
 
 /** The second 0 of the epoch, as labels count: 2^62 plus the 10 s between TAI and UTC. */
-const EPOCH = 4_611_686_018_427_387_914n;
+export const EPOCH = 4_611_686_018_427_387_914n;
 
 /** A time since the epoch in words; null where there are none. */
 export type Words = (seconds: bigint) => string | null;
