@@ -15,7 +15,6 @@ import {
   UsageError,
 } from "./cli.ts";
 import { directories } from "./directories.ts";
-import type { Eye } from "./eyes/eye.ts";
 import * as libc from "./libc.ts";
 import { E, IN } from "./libc.ts";
 import * as proc from "./proc.ts";
@@ -154,15 +153,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   ),
 };
 
-/** Operations that only look: each is in a file of its own, which the others do not wait for. */
-const EYES: Readonly<Record<string, () => Promise<Eye>>> = {
-  graph: () => import("./eyes/graph.ts"),
-  logs: () => import("./eyes/logs.ts"),
-  metrics: () => import("./eyes/metrics.ts"),
-  plot: () => import("./eyes/plot.ts"),
-  top: () => import("./eyes/top.ts"),
-  watch: () => import("./eyes/watch.ts"),
-};
+/** Operations that only look: the others do not wait until these are loaded. */
+const EYES = ["graph", "logs", "metrics", "plot", "top", "watch"];
 
 const PLACES = { d: "sysdir", r: "rundir" };
 const OPTIONS: OptionSpec = {
@@ -171,11 +163,15 @@ const OPTIONS: OptionSpec = {
   alias: { h: "help", V: "version", q: "quiet", ...PLACES, t: "timeout" },
 };
 
-/** Such an operation, if that is what is asked for. It has options of its own. */
+/**
+ * Such an operation, if that is what is asked for. It has options of its own; for the others not
+ * even the command line is read twice.
+ */
 async function look(args: readonly string[]): Promise<number | null> {
+  if (!args.some((arg) => EYES.includes(arg))) return null;
   const [word = ""] = parseOptions(args, { ...OPTIONS, stopEarly: true }).operands;
-  if (!Object.hasOwn(EYES, word)) return null;
-  const eye = await EYES[word]?.();
+  if (!EYES.includes(word)) return null;
+  const eye = (await import("./eyes/index.ts")).eyes[word];
   if (!eye) return null;
   const { boolean = [], string = [], alias = {} } = eye.spec;
   const options = parseOptions(args, {

@@ -4,11 +4,11 @@ import * as libc from "../libc.ts";
 import { jsonText, type Shown } from "../report.ts";
 import { isServiceName, RunDir } from "../rundir.ts";
 
-/** Such an operation: a file of its own, read only when it is asked for. */
+/** Such an operation: a file of its own. */
 export type Eye = {
   /** `usage: svctl WORD ...`: what `svctl WORD --help` prints. */
   readonly usage: string;
-  /** The options that it has besides -h, -V, -q, -d and -r. */
+  /** The options that it has besides -h, -V, -d and -r. */
   readonly spec: Pick<OptionSpec, "boolean" | "string" | "alias">;
   readonly run: (view: View) => number | Promise<number>;
 };
