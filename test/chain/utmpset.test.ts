@@ -29,7 +29,8 @@ const places = new Workplaces((directory) => {
     entry(7, LONGEST, "eve", ""),
   ];
   write(`${directory}/utmp`, `${entries.join("")}half`);
-  write(`${directory}/wtmp`, "before");
+  // Whole entries only: each has its time at the same place.
+  write(`${directory}/wtmp`, entry(7, "tty9", "old", ""));
   // In a mount namespace of its own, so that the files of the system are not touched.
   write(
     `${directory}/accounting`,
