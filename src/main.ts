@@ -3,6 +3,7 @@
  * A name that is no program's is followed through its links: /etc/init.d/web -> sv.
  */
 import { basename, commandLine, dirname, escapeBytes } from "./bytes.ts";
+import "./core.ts";
 import { complain, Failure, UsageError } from "./cli.ts";
 import { ownPath } from "./environment.ts";
 import { readLink } from "./libc.ts";
