@@ -564,9 +564,12 @@ export class PollSet {
     for (const [i, fd] of fds.entries()) this.set.set([fd, POLLIN], 2 * i);
   }
 
-  /** Waits until some have something to read, or have ended; none after a signal. */
-  wait(): number[] {
-    if (c.poll(this.set, this.fds.length, -1) <= 0) return [];
+  /**
+   * Waits until some have something to read, or have ended, at most so many milliseconds (-1: for
+   * ever); none after a signal.
+   */
+  wait(milliseconds: number): number[] {
+    if (c.poll(this.set, this.fds.length, milliseconds) <= 0) return [];
     return this.fds.filter((_, i) => (this.set[2 * i + 1] ?? 0) >>> 16 !== 0);
   }
 }

@@ -300,6 +300,12 @@ export class RunDir {
     return this.list(tapDirectory(kind)).map(tapOwner);
   }
 
+  /** The end that is read: without a writer it is over. */
+  readTap(kind: Tap, name: string): number {
+    const path = `${tapDirectory(kind)}/${tapFile(name)}`;
+    return libc.openat(this.fd, path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
+  }
+
   /** Waits until nobody else reads them. */
   lockTaps(): number {
     const fd = libc.openat(this.fd, tapDirectory("stdout"), O.RDONLY | O.DIRECTORY | O.NOFOLLOW);

@@ -7,10 +7,11 @@
  * does the next one begin.
  */
 
+import { CLIENT_POLL } from "../config.ts";
 import { absolutePath, escapeBytes, writeAll } from "./bytes.ts";
 import { answeredHelp, Failure, parseOptions, UsageError } from "./cli.ts";
 import * as libc from "./libc.ts";
-import { E, IN } from "./libc.ts";
+import { IN } from "./libc.ts";
 import { RunDir, TAPS, type Tap } from "./rundir.ts";
 
 export const usage = `usage: sysmgr-prefix [-hV] [-t] RUNDIR
@@ -27,7 +28,6 @@ const LINE_LIMIT = 65_536;
 
 /** What a pipe holds at most, if nobody has made it larger. */
 const READ_SIZE = 65_536;
-const PIPE_READS = 2;
 const LF = 10;
 
 /** Where what comes from which FIFO goes. */
@@ -55,17 +55,15 @@ type Source = { readonly fd: number; readonly to: number; readonly label: string
 class Prefixer {
   private readonly sources = new Map<string, Source>();
   private readonly buffer = Buffer.from(new ArrayBuffer(READ_SIZE));
-  private readonly inotify: number;
+  private readonly inotify = libc.inotifyInit();
   /** Null: made anew before the next waiting. */
   private set: libc.PollSet | null = null;
 
   constructor(
-    private readonly rundir: RunDir,
+    private rundir: RunDir,
     private readonly stamped: boolean,
   ) {
-    this.inotify = libc.inotifyInit();
-    for (const kind of TAPS)
-      libc.inotifyAdd(this.inotify, rundir.tapWatchPath(kind), IN.CREATE | IN.DELETE);
+    for (const kind of TAPS) rundir.tapWatchPath(kind);
     rundir.lockTaps();
     this.look();
   }
@@ -73,53 +71,61 @@ class Prefixer {
   run(): void {
     for (;;) {
       const watched = this.inotify < 0 ? [] : [this.inotify];
-      this.set ??= new libc.PollSet([
-        0,
-        ...watched,
-        ...[...this.sources.values()].map((s) => s.fd),
-      ]);
-      const ready = new Set(this.set.wait());
-      if (ready.has(this.inotify)) this.look();
-      for (const source of this.sources.values()) if (ready.has(source.fd)) this.read(source);
+      const fds = [...this.sources.values()].map((source) => source.fd);
+      this.set ??= new libc.PollSet([0, ...watched, ...fds]);
+      const blind = this.inotify < 0 || !this.rundir.isCurrent();
+      const ready = new Set(this.set.wait(blind ? CLIENT_POLL : -1));
+      if (blind || ready.has(this.inotify)) this.look();
+      for (const [key, source] of this.sources) {
+        if (ready.has(source.fd) && !this.read(source)) this.drop(key, source);
+      }
       if (ready.has(0)) return this.finish();
     }
   }
 
-  /** Opens what is new; what was removed has nobody who writes to it. */
+  /** Opens what is new. RUNDIR may be another one now; what was in the old one is read on. */
   private look(): void {
-    while (libc.readBytes(this.inotify, this.buffer, 0, this.buffer.length) > 0);
-    for (const [key, source] of this.sources) {
-      const stat = libc.fstat(source.fd);
-      if (typeof stat !== "number" && stat.links > 0) continue;
-      this.readAll(source);
-      libc.close(source.fd);
-      this.sources.delete(key);
-      this.set = null;
+    if (!this.rundir.isCurrent()) {
+      const fresh = RunDir.open(this.rundir.path);
+      if (typeof fresh === "number") return;
+      this.rundir.close();
+      this.rundir = fresh;
     }
+    for (const kind of TAPS)
+      libc.inotifyAdd(this.inotify, this.rundir.tapWatchPath(kind), IN.CREATE | IN.DELETE_SELF);
+    while (libc.readBytes(this.inotify, this.buffer, 0, this.buffer.length) > 0);
     for (const kind of TAPS) {
-      for (const name of this.rundir.taps(kind)) {
-        const key = `${kind}/${name}`;
-        if (this.sources.has(key)) continue;
-        const fd = this.rundir.openTap(kind, name);
-        if (fd < 0) continue;
-        const label = `${escapeBytes(name)} | `;
-        this.sources.set(key, { fd, to: DESCRIPTORS[kind], label, rest: Buffer.alloc(0) });
-        this.set = null;
-      }
+      for (const name of this.rundir.taps(kind)) this.open(kind, name);
     }
   }
 
-  /** Reads once; false if there is nothing. */
+  private open(kind: Tap, name: string): void {
+    const fd = this.rundir.readTap(kind, name);
+    const stat = libc.fstat(fd);
+    if (typeof stat === "number") return;
+    const key = `${kind}/${name}/${stat.ino}`;
+    if (this.sources.has(key)) {
+      libc.close(fd);
+      return;
+    }
+    const label = `${escapeBytes(name)} | `;
+    this.sources.set(key, { fd, to: DESCRIPTORS[kind], label, rest: Buffer.alloc(0) });
+    this.set = null;
+  }
+
+  /** Nobody has it open for writing: its service is gone for good. */
+  private drop(key: string, source: Source): void {
+    this.write(source, source.rest, true);
+    libc.close(source.fd);
+    this.sources.delete(key);
+    this.set = null;
+  }
+
+  /** Reads once; false at the end. */
   private read(source: Source): boolean {
     const n = libc.readBytes(source.fd, this.buffer, 0, this.buffer.length);
     if (n > 0) this.write(source, Buffer.concat([source.rest, this.buffer.subarray(0, n)]), false);
-    return n > 0 || n === -E.INTR;
-  }
-
-  /** As much as a pipe holds: who writes on meanwhile is for the next one of us. */
-  private readAll(source: Source): void {
-    for (let reads = 0; reads < PIPE_READS && this.read(source); reads++);
-    this.write(source, source.rest, true);
+    return n !== 0;
   }
 
   /** Writes the whole lines, and at the end, or when it is too long, the one that is not. */
@@ -137,9 +143,13 @@ class Prefixer {
     );
   }
 
-  /** What is left in the pipes, and what was not finished. */
+  /** What is left in the pipes, and what was not finished; what is written on is for the next one. */
   private finish(): void {
     this.look();
-    for (const source of this.sources.values()) this.readAll(source);
+    for (const source of this.sources.values()) {
+      const left = libc.readBytes(source.fd, this.buffer, 0, this.buffer.length);
+      const bytes = left > 0 ? this.buffer.subarray(0, left) : this.buffer.subarray(0, 0);
+      this.write(source, Buffer.concat([source.rest, bytes]), true);
+    }
   }
 }

@@ -333,7 +333,7 @@ class Scanner {
 
   run(): Promise<number> {
     this.becomeSupervisor();
-    const steps = [this.openWatcher, this.startPrefixer, this.adoptAll, this.scan, this.startMain];
+    const steps = [this.openWatcher, this.adoptAll, this.startPrefixer, this.scan, this.startMain];
     for (const step of steps) {
       this.guarded(step.bind(this))();
     }

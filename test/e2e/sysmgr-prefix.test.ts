@@ -1,7 +1,7 @@
 /** What services write, with their names in front. */
 import { expect } from "bun:test";
 import { openSync } from "node:fs";
-import { append, list, read, remove, touch } from "../lib/files.ts";
+import { append, list, read, remove, touch, write } from "../lib/files.ts";
 import { carriers, children, kill } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { patientScenario } from "../lib/scenario.ts";
@@ -135,6 +135,40 @@ patientScenario("services come, go, and come again", async (box) => {
   }
   expect(list(`${box.rundir}/.pipe/.stdout`)).toEqual([]);
   sysmgr.rebase();
+});
+
+patientScenario(
+  "what runs on is read on when RUNDIR is removed, and what is new, too",
+  async (box) => {
+    const web = speaker(box, "web");
+    const sysmgr = await box.start({ args: ["--prefix"] });
+    const pid = await web.service.running();
+    web.say("before\n");
+    await until(() => lines(sysmgr).length === 1, "a line");
+    remove(box.rundir);
+    await until(() => web.service.pid === pid, "RUNDIR is made again");
+    web.say("after\n");
+    await until(() => lines(sysmgr).includes("web | after"), "it is read on");
+    box.service("db", `echo new; ${STAY}`);
+    await until(() => lines(sysmgr).includes("db | new"), "a new one is read");
+    expect(sysmgr.count(/sysmgr-prefix (exited|ended)/)).toBe(0);
+    sysmgr.rebase();
+  },
+);
+
+patientScenario("a RUNDIR of another boot takes nothing away", async (box) => {
+  const web = speaker(box, "web");
+  const first = await box.start({ args: ["--prefix"] });
+  await web.service.running();
+  await first.crash();
+  kill(await web.service.running(), "SIGKILL");
+  const status = web.service.file("status");
+  write(status, (read(status) ?? "").replace(/^boot=.*$/m, "boot=another"));
+  const second = await box.start({ args: ["--prefix"] });
+  await second.says(/another boot; emptied/);
+  web.say("hello\n");
+  await until(() => lines(second).includes("web | hello"), "it is read");
+  second.rebase();
 });
 
 patientScenario("ten thousand lines of many services arrive whole", async (box) => {
