@@ -659,6 +659,7 @@ class Scanner {
     if (known) {
       if (known.missing === null) return;
       known.missing = null;
+      this.meetLogger(name);
       this.holdPipes(known);
       if (!this.shutdown) this.apply(known, { type: "present" });
       return this.lookAt(known);
@@ -674,11 +675,16 @@ class Scanner {
     if (made >= 0 && settings.down) this.mark(s, "");
     this.delegate(s, settings);
     this.watchService(s);
-    // Before it can be started: where its output goes.
-    if (this.source.has(loggerOf(name))) this.meet(loggerOf(name));
+    this.meetLogger(name);
     this.holdPipes(s);
     this.lookAt(s);
     if (!s.saved) this.save(s);
+  }
+
+  /** Before a service can be started: where its output goes. */
+  private meetLogger(name: string): void {
+    const logger = loggerOf(name);
+    if (loggedBy(name) === null && this.source.has(logger)) this.meet(logger);
   }
 
   private loggerOf(name: string): Service | undefined {

@@ -1,6 +1,6 @@
 /** A service directory with a logger: what is written arrives, whoever is killed meanwhile. */
 import { expect } from "bun:test";
-import { append, exists, list, read, remove, rename, touch } from "../lib/files.ts";
+import { append, exists, list, read, remove, rename, touch, write } from "../lib/files.ts";
 import { descriptors, kill, lives } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { patientScenario } from "../lib/scenario.ts";
@@ -101,6 +101,22 @@ patientScenario("a successor takes over both, and the pipe between them", async 
   append(said, "a new logger\n");
   await keeps(kept, "nobody supervises\na new logger\n");
   expect(web.starts).toEqual([pid]);
+});
+
+patientScenario("a start that a predecessor did not come to is made with the pipe", async (box) => {
+  const { web, log, kept } = logged(box, `echo life; ${STAY}`);
+  const first = await box.start();
+  const pid = await web.running();
+  await log.running();
+  await keeps(kept, "life\n");
+  await first.crash();
+  kill(pid, "SIGKILL");
+  await until(() => !lives(pid), "the service is gone");
+  // As it is between the writing of the status and the start.
+  const status = (read(web.file("status")) ?? "").replace(/^(pid|start)=.*\n/gm, "");
+  write(web.file("status"), status.replace(/^state=.*$/m, "state=starting"));
+  await box.start();
+  await keeps(kept, "life\nlife\n");
 });
 
 patientScenario("at shutdown the logger goes last, after all that was written", async (box) => {

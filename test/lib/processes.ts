@@ -31,7 +31,7 @@ export function environment(pid: number): string[] {
   for (let looks = 1; ; looks++) {
     const text = readEnviron(pid);
     const found = (text ?? []).filter((v) => v !== "");
-    if (found.length > 0 || text === null || looks === 10 || !lives(pid)) return found;
+    if (found.length > 0 || text === null || looks === 50 || !lives(pid)) return found;
     Bun.sleepSync(1);
   }
 }
