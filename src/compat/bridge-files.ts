@@ -9,6 +9,7 @@
 import { absolutePath, dirname } from "../bytes.ts";
 import * as libc from "../libc.ts";
 import { E, type FileStat, O } from "../libc.ts";
+import * as proc from "../proc.ts";
 import { SysDir } from "../sysdir.ts";
 
 /** Why a directory is not served; `busy`: another one serves it, perhaps not for long. */
@@ -94,15 +95,26 @@ export function lockSupervise(supervise: number): number {
 
 /**
  * Is there a supervisor of another kind? It holds the lock, as our bridge does; but that puts
- * supervise/sysmgr beside it.
+ * supervise/sysmgr beside it, a moment later.
  */
 export function isTaken(path: string): boolean {
   const flags = O.RDWR | O.NOFOLLOW | O.NONBLOCK;
   const fd = libc.openat(libc.AT_FDCWD, `${path}/supervise/lock`, flags);
   if (fd < 0) return false;
   const code = libc.lockNow(fd);
+  const stat = libc.fstat(fd);
   libc.close(fd);
-  return code === -E.AGAIN && typeof libc.lstat(`${path}/supervise/sysmgr`) === "number";
+  if (code !== -E.AGAIN || typeof stat === "number") return false;
+  return typeof libc.lstat(`${path}/supervise/sysmgr`) === "number" && !isOfBridge(stat.ino);
+}
+
+/** Whether the lock of that file is held by a bridge, or, by now, by nobody. */
+function isOfBridge(inode: bigint): boolean {
+  const locks = libc.readFile("/proc/locks");
+  const lines = typeof locks === "string" ? locks.split("\n") : [];
+  const holder = lines.find((line) => / FLOCK /.test(line) && line.includes(`:${inode} `));
+  const pid = holder?.match(/ WRITE\s+(\d+) /)?.[1];
+  return pid === undefined || proc.readCommandLine(Number(pid))?.[0] === "sysmgr-bridge";
 }
 
 /** A FIFO in it, opened without waiting for anybody. */

@@ -307,7 +307,7 @@ for (const name of ["lock", "control", "ok"]) {
       "restart",
       "web",
     ];
-    expect((await box.run(restart)).code).toBe(0);
+    expect(await box.run(restart)).toEqual({ code: 0, out: "", err: "" });
     expect(runsvdir.messages).toMatch(/^sysmgr-bridge: web: [^\n]+\n$/);
     expect(readlinkSync(`${dir}/web/supervise/${name}`)).toBe(victim);
     expect(await runsvdir.end("SIGHUP")).toBe(111);
