@@ -3,7 +3,6 @@ import { expect } from "bun:test";
 import { exists, list, makeDirectory, read, write } from "../lib/files.ts";
 import { kill, lives } from "../lib/processes.ts";
 import { patientScenario, scenario } from "../lib/scenario.ts";
-import { trapping } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 
 scenario("a successor takes over every service and restarts none", async (box) => {
@@ -24,8 +23,9 @@ scenario("a successor takes over every service and restarts none", async (box) =
 });
 
 scenario("commands, markers and signals reach what was taken over", async (box) => {
-  // What it leaves behind when it ends would be no child of sysmgr's: it leaves nothing.
-  const web = box.service("web", `trap 'kill $!; exit' TERM\n${trapping("HUP")}`);
+  // What it leaves behind when it ends would be no child of sysmgr's: it leaves nothing for long.
+  const script = "trap exit TERM; trap 'trace HUP' HUP; trace ready; while :; do sleep 0.05; done";
+  const web = box.service("web", script);
   const first = await box.start();
   const pid = await web.running();
   await web.traced("ready");
