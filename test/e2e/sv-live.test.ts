@@ -1,13 +1,9 @@
 /** sv with runsvdir and runsv, and ours with sysmgr: the same stories, told twice. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { programs } from "../../src/programs.ts";
 import { exists } from "../lib/files.ts";
 import { ScannerPair, type Story } from "../lib/pair.ts";
 
 const both = exists("/usr/bin/sv") && exists("/usr/bin/runsvdir");
-
-/** sysmgr runs them since its front ends for single services came. */
-const haveLoggers = Object.hasOwn(programs, "runsv");
 
 const STUBBORN = "trap '' TERM HUP; trace ready; while :; do sleep 0.1; done";
 const SIGNALS = ["HUP", "ALRM", "INT", "QUIT", "USR1", "USR2", "TERM"];
@@ -276,14 +272,9 @@ describe.skipIf(!both)("sv and its supervisor do as the original", () => {
   }, 30_000);
 
   for (const [title, name] of names) {
-    const define = title.includes("logger") && !haveLoggers ? test.skip : test.concurrent;
-    define(
-      title,
-      async () => {
-        const { theirs, ours } = await pair.play(name, stories[title] as Story);
-        expect(ours).toEqual(theirs);
-      },
-      60_000,
-    );
+    test.concurrent(title, async () => {
+      const { theirs, ours } = await pair.play(name, stories[title] as Story);
+      expect(ours).toEqual(theirs);
+    }, 60_000);
   }
 });
