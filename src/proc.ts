@@ -21,6 +21,9 @@ export type ProcStat = {
 
 const PF_KTHREAD = 0x200000;
 
+/** How often, a millisecond apart, a process is looked at until its execve is done. */
+const EXEC_LOOKS = 50;
+
 /** The fields of /proc/PID/stat (proc(5)) from the third on. */
 export function statFields(pid: number): string[] | null {
   const text = read(`/proc/${pid}/stat`);
@@ -85,9 +88,20 @@ export function ageOf(started: number): number {
   return Math.max(0, uptime * 1000 - started * (1000 / TICKS_PER_SECOND));
 }
 
-/** The environment that a process was started with, NAME=VALUE each. */
+/**
+ * The environment that a process was started with, NAME=VALUE each. In the midst of an execve it
+ * shows none for a moment, and no words either: then it is looked at again.
+ */
 export function readEnviron(pid: number): string[] | null {
-  return read(`/proc/${pid}/environ`)?.split("\0") ?? null;
+  const look = () => read(`/proc/${pid}/environ`)?.split("\0") ?? null;
+  for (let looks = 1; ; looks++) {
+    const found = look();
+    if (found !== null) return found;
+    if (readCommandLine(pid) !== null) return look();
+    const stat = readStat(pid);
+    if (stat === null || stat.kernel || stat.state === "Z" || looks === EXEC_LOOKS) return null;
+    Bun.sleepSync(1);
+  }
 }
 
 /** What ps(1) calls it. */

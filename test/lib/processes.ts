@@ -26,14 +26,9 @@ export function descriptors(pid: number): Map<number, string> {
   return found;
 }
 
-/** A process has none for a moment of each exec: then it is looked at again. */
+/** Its variables, NAME=VALUE each. */
 export function environment(pid: number): string[] {
-  for (let looks = 1; ; looks++) {
-    const text = readEnviron(pid);
-    const found = (text ?? []).filter((v) => v !== "");
-    if (found.length > 0 || text === null || looks === 50 || !lives(pid)) return found;
-    Bun.sleepSync(1);
-  }
+  return (readEnviron(pid) ?? []).filter((v) => v !== "");
 }
 
 /** Every live process in whose environment a path occurs that nobody else can have: ours. */
