@@ -61,6 +61,17 @@ test("hidden commands and files stand in their places among the commands", () =>
   ]);
 });
 
+test("hidden commands may stand between those of a block", () => {
+  const { steps, faults } = page(
+    "<!-- before 2: b -->",
+    "<!-- before 2: c -->",
+    ...block("console", "$ a", "1", "$ d"),
+  );
+  expect(faults).toEqual([]);
+  expect(steps.map((step) => step.kind !== "file" && step.text)).toEqual(["a", "b", "c", "d"]);
+  expect(steps[0]).toMatchObject({ line: 4, expected: ["1"] });
+});
+
 test("what is not run is told, with its reason", () => {
   const { steps, notRun, faults } = page(
     "<!-- not run: no docker -->",
@@ -109,6 +120,11 @@ test.each([
     '1: no block right after "file:"',
   ],
   ["a misspelt annotation", ["<!-- runs: ls -->"], "1: not understood: <!-- runs: ls -->"],
+  [
+    "a hidden command before none",
+    ["<!-- before 2: a -->", ...block("console", "$ b")],
+    '1: no command for "before 2:"',
+  ],
   ["an annotation without a value", ["<!-- not run: -->"], '1: nothing after "not run:"'],
 ])("%s is a fault", (_, lines, fault) => {
   expect(faults(...lines)[0]).toBe(fault);

@@ -10,7 +10,8 @@
  *   Right before a block:
  *   `<!-- file: PATH -->`: its text is written there, as a program if it begins with `#!`;
  *   `<!-- same: PATH -->`: its text is that of this file of the repository, or a part of it;
- *   `<!-- not run: REASON -->`: it is not run.
+ *   `<!-- not run: REASON -->`: it is not run;
+ *   `<!-- before 2: COMMAND -->`: as `run`, between the first and the second of its commands.
  * - Nothing that looks like a command may stand elsewhere: not in a block of another language, and
  *   not indented.
  */
@@ -57,7 +58,7 @@ type Block = {
 };
 
 const FENCE = /^( *)(`{3,}|~{3,}) *([^\s`]*)[^`]*$/;
-const ANNOTATION = /^<!--\s*(run|needs|file|same|not run):\s*([\s\S]*?)\s*-->$/;
+const ANNOTATION = /^<!--\s*(run|needs|file|same|not run|before \d+):\s*([\s\S]*?)\s*-->$/;
 const SHELLS = ["sh", "shell", "bash", "ksh", "zsh", "shell-session", "sh-session"];
 const LINK = /!?\[(?:[^[\]]|\[[^\]]*\])*\]\(([^()\s]+)[^()]*\)/g;
 
@@ -147,7 +148,8 @@ class Parser implements Page {
   /** What the annotations before it say of a block. */
   private claim(block: Block): void {
     const { line, language, lines } = block;
-    const annotations = this.annotations;
+    const before = this.annotations.filter(({ key }) => key.startsWith("before "));
+    const annotations = this.annotations.filter((annotation) => !before.includes(annotation));
     this.annotations = [];
     for (const { line: at, key, value } of annotations) {
       const text = `${lines.join("\n")}\n`;
@@ -156,16 +158,22 @@ class Parser implements Page {
       else this.steps.push({ kind: "file", line, path: value, text });
     }
     if (annotations.length > 0) return;
-    if (language === "console") this.commands(block);
+    if (language !== "console" && before.length > 0)
+      this.fault(line, "hidden commands, but no others");
+    if (language === "console") this.commands(block, before);
     else if (SHELLS.includes(language)) this.fault(line, `commands that nobody runs (${language})`);
     else if (language === "" && lines.some((l) => l.startsWith("$ ")))
       this.fault(line, "commands in a block that is not of the language console");
   }
 
-  private commands({ line, indent, lines }: Block): void {
+  private commands({ line, indent, lines }: Block, before: readonly Annotation[]): void {
     if (!lines[0]?.startsWith("$ ")) this.fault(line, "does not begin with a command");
+    let count = 0;
     for (let i = 0; i < lines.length; ) {
       const start = i;
+      const key = `before ${++count}`;
+      for (const { line, value } of before.filter((annotation) => annotation.key === key))
+        this.steps.push({ kind: "hidden", line, text: value });
       const words = [lines[i++]?.slice(2) ?? ""];
       while (/^>( |$)/.test(lines[i] ?? "")) words.push(lines[i++]?.slice(2) ?? "");
       const output = i;
@@ -179,6 +187,8 @@ class Parser implements Page {
         from: line + output,
       });
     }
+    for (const { line, key } of before.filter(({ key }) => Number(key.slice(7)) > count))
+      this.fault(line, `no command for "${key}:"`);
   }
 }
 
