@@ -153,8 +153,13 @@ function trouble(dir: string, page: Page, ended: string): string | null {
   const at = read(`${dir}/at`)?.trim();
   if (at === "done") return null;
   const step = page.steps[Number(at)];
-  const said = step?.kind === "command" ? "" : (read(`${dir}/hidden`)?.trim() ?? "");
+  const said = step?.kind === "command" ? "" : lastWords(read(`${dir}/hidden`) ?? "");
   return `line ${step?.line ?? 1}: ${[ended, said].filter((s) => s !== "").join(": ")}`;
+}
+
+/** What was waited for in vain may have said the same very often. */
+function lastWords(text: string): string {
+  return text.trim().split("\n").slice(-5).join("\n");
 }
 
 function outputs(dir: string, page: Page): Map<Command, string[]> {
