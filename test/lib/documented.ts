@@ -179,6 +179,7 @@ function outputs(dir: string, page: Page): Map<Command, string[]> {
 /** As it would be for somebody who does the same in a shell of their own. */
 function show(dir: string, text: string): string {
   return text
+    .replaceAll(BIN, "/usr/local/bin")
     .replaceAll(`${dir}/try`, SHOWN)
     .replaceAll(`${dir}/tmp`, "/tmp")
     .replaceAll(/^\S*\/script: (?:line )?\d+: (?:eval: )?/gm, "sh: ");
