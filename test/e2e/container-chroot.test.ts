@@ -116,7 +116,8 @@ patientScenario(
   "a RUNDIR that is another's is refused: what is mounted is to be above it",
   async (box) => {
     const container = new Container(box);
-    const run = "mode=777,uid=0";
+    // As Kubernetes makes it for an fsGroup.
+    const run = "mode=2777,uid=0,gid=54321";
     container.start(["sysmgr", "-r", "/run"], { uid: 54321, run });
     expect(await container.ended()).toBe(1);
     expect(container.err).toBe("sysmgr: cannot use /run: it belongs to uid 0\n");
