@@ -118,6 +118,7 @@ test.skipIf(!yaml)("compose.yaml and pod.yaml ask for what is tested here", () =
   ]);
   const container = {
     securityContext: { readOnlyRootFilesystem: true },
+    startupProbe: { exec: { command: ["svctl", "-q", "ready"] } },
     readinessProbe: { exec: { command: ["svctl", "-q", "ready"] } },
     livenessProbe: { exec: { command: ["svctl", "-q", "ready", "web"] } },
     volumeMounts: [
