@@ -36,6 +36,7 @@ for (const [who, uid] of USERS) {
       container.start(["sysmgr", "--prefix", "--", ...MAIN], { uid });
       await container.says(/^hello$/m);
       expect(await container.run("svctl", "-t", "15", "ready")).toMatchObject({ code: 0, out: "" });
+      await container.says(/^web \| listening$/m);
       await container.says(/^worker \| works$/m);
       expect(container.out.split("\n").sort()).toEqual(
         ["", "hello", "web | listening", "worker | works"].sort(),
