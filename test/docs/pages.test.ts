@@ -26,7 +26,6 @@ function strayed({ same }: Page): string[] {
 
 for (const [name, page] of pages) {
   for (const { line, reason } of page.notRun) console.log(`(not run) ${name}:${line}: ${reason}`);
-  const { steps, needs } = page;
 
   test(`${name}: every command is run, or says why not`, () => {
     expect(page.faults.map(({ line, what }) => `${name}:${line}: ${what}`)).toEqual([]);
@@ -41,9 +40,11 @@ for (const [name, page] of pages) {
     });
     expect(dead.map(({ line, target }) => `${name}:${line}: ${target}`)).toEqual([]);
   });
+}
 
-  if (steps.length === 0) continue;
-  const missing = needs.filter((program) => !Bun.which(program, { PATH }));
+// One after the other these would take long, and mostly they wait.
+for (const [name, page] of pages.filter(([, { steps }]) => steps.length > 0)) {
+  const missing = page.needs.filter((program) => !Bun.which(program, { PATH }));
   const define = missing.length > 0 ? test.skip : test.concurrent;
   define(
     `${name}: its commands print what it shows`,
