@@ -142,7 +142,7 @@ function drawRun({ column, text, style }: Run, row: number): string {
 
 const root = join(import.meta.dir, "..");
 const bin = join(root, "build/bin");
-const SIZE = { cols: 80, rows: 12 };
+const SIZE = { cols: 80, rows: 16 };
 
 /** A sequence may come in two pieces: this is a first one. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
