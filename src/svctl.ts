@@ -18,6 +18,7 @@ import { directories } from "./directories.ts";
 import * as libc from "./libc.ts";
 import { E, IN } from "./libc.ts";
 import * as proc from "./proc.ts";
+import { Progress } from "./progress.ts";
 import { columns, isUp, type Shown, statusLine, statusObject } from "./report.ts";
 import {
   type Command,
@@ -248,11 +249,31 @@ async function shutDown(
   // A shutdown has a clock of its own.
   const longest = options.value("t") === undefined ? Math.max(timeout, SHUTDOWN_END) : timeout;
   const deadline = performance.now() + longest;
-  while (rundir.supervisor() !== null) {
-    if (!(await alarm.ring(deadline)))
-      throw new Failure(`sysmgr still runs after ${formatAge(longest)}`);
+  const waited = () => waitingFor(runningIn(rundir));
+  const progress = new Progress(waited, options.has("q"));
+  try {
+    while (rundir.supervisor() !== null) {
+      if (!(await alarm.ring(deadline)))
+        throw new Failure(`sysmgr still runs after ${formatAge(longest)}`);
+    }
+    return 0;
+  } finally {
+    progress.end();
   }
-  return 0;
+}
+
+/** The services that run; then it is sysmgr itself that has to end. */
+function runningIn(rundir: RunDir): string[] {
+  const running = rundir
+    .entries()
+    .filter((name) => rundir.status(name)?.process)
+    .sort();
+  return running.length > 0 ? running : ["sysmgr"];
+}
+
+/** For people who look on. */
+function waitingFor(names: Iterable<string>): string {
+  return `waiting for ${[...names].join(", ")}`;
 }
 
 /** Asks sysmgr to become the binary on disk, and waits until it did or refused. */
@@ -323,13 +344,16 @@ async function areReady(rundir: RunDir, shown: () => Shown[], options: Options):
   const given = options.value("t");
   const deadline = performance.now() + (given === undefined ? 0 : parseSeconds(given, "-t"));
   const alarm = new Alarm();
+  let waiting: Shown[] = [];
+  const waited = () => waitingFor(waiting.map((s) => s.name));
+  const progress = new Progress(waited, options.has("q"));
   for (;;) {
     if (given !== undefined) for (const { name } of shown()) alarm.watchService(rundir, name);
-    const waiting = shown().filter((s) => !isReady(s));
-    if (waiting.length === 0) return true;
-    if (await alarm.ring(deadline)) continue;
+    waiting = shown().filter((s) => !isReady(s));
+    if (waiting.length > 0 && (await alarm.ring(deadline))) continue;
+    progress.end();
     if (!options.has("q")) printLines(waiting);
-    return false;
+    return waiting.length === 0;
   }
 }
 
@@ -366,6 +390,10 @@ function json(objects: readonly unknown[]): string {
 class Control {
   private readonly watcher = sharedWatcher();
   private readonly deadline: number;
+  private readonly progress: Progress;
+  /** How many services are meant, and those of them for which it is not done. */
+  private count = 0;
+  private readonly left = new Set<string>();
 
   constructor(
     private rundir: RunDir,
@@ -375,10 +403,15 @@ class Control {
     private readonly timeout: number,
   ) {
     this.deadline = performance.now() + timeout;
+    const words = () =>
+      `${this.count - this.left.size} of ${this.count} done, ${waitingFor(this.left)}`;
+    this.progress = new Progress(words, options.has("q"));
   }
 
   async all(names: readonly string[]): Promise<boolean> {
+    this.count = new Set(names).size;
     const problems = await Promise.all(names.map((name) => this.one(name)));
+    this.progress.end();
     const failed = problems.filter((p) => p !== null);
     err(failed.map((p) => `svctl: ${p}\n`).join(""));
     return failed.length === 0;
@@ -386,6 +419,14 @@ class Control {
 
   /** What went wrong, or null. */
   private async one(name: string): Promise<string | null> {
+    this.left.add(name);
+    const problem = await this.act(name);
+    this.left.delete(name);
+    if (problem !== null || !this.operation.withLogger || this.options.has("n")) return problem;
+    return this.rundir.status(name)?.logger ? await this.one(loggerOf(name)) : null;
+  }
+
+  private async act(name: string): Promise<string | null> {
     const alarm = new Alarm(this.watcher);
     const before = this.rundir.status(name);
     if (this.operation.needsProcess && !before?.process)
@@ -398,9 +439,9 @@ class Control {
     if (this.options.has("n")) return null;
     const problem = await this.reach(name, before, alarm, this.deadline);
     if (problem !== null) return problem;
+    this.progress.hide();
     if (!this.options.has("q")) printLines([show(this.rundir, name)]);
-    const { withLogger } = this.operation;
-    return withLogger && this.rundir.status(name)?.logger ? await this.one(loggerOf(name)) : null;
+    return null;
   }
 
   /**
