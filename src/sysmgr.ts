@@ -37,6 +37,7 @@ import {
 import type { Settings } from "./settings.ts";
 import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
 import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
+import { type Times, timesAfter, timesOf } from "./times.ts";
 import {
   type Effect,
   type Event,
@@ -179,8 +180,7 @@ async function takeLock(rundir: RunDir, inherited?: number): Promise<number> {
 type Service = {
   readonly name: string;
   life: Life;
-  /** When the state began, in milliseconds since the epoch. */
-  since: number;
+  times: Times;
   /** False while the status could not be written. */
   saved: boolean;
   /** What its pid file holds: null for none, undefined for what we do not know. */
@@ -214,8 +214,8 @@ type Service = {
   piped: boolean;
   /** Its control/u has run, and may not be run again for this start. */
   prepared: boolean;
-  /** The sysmgr-depends in it whose end wakes us. */
-  waiter: { readonly pid: number; readonly forget: () => void } | null;
+  /** The sysmgr-depends in it whose end wakes us; `begun` is on the clock of now(). */
+  waiter: { readonly pid: number; readonly begun: number; readonly forget: () => void } | null;
 };
 
 /** What a file in a drop box asks for. */
@@ -726,7 +726,7 @@ class Scanner {
     const s: Service = {
       name,
       life,
-      since: Date.now(),
+      times: { since: Date.now(), first: null, ready: null, waited: 0 },
       saved: false,
       pidSaved: undefined,
       timer: null,
@@ -841,10 +841,14 @@ class Scanner {
     }, config.TIDY_DELAY);
   }
 
-  private become(s: Service, life: Life): void {
+  private become(
+    s: Service,
+    life: Life,
+    times = timesAfter(s.times, s.life, life, Date.now()),
+  ): void {
     const before = s.life;
     s.life = life;
-    if (life.state !== before.state) s.since = Date.now();
+    s.times = times;
     if (life.due !== before.due) this.setTimer(s, life.due);
     this.watchEntry(s, life.state === "failed");
     if (statusDiffers(before, life) || life.state !== before.state) this.save(s);
@@ -954,23 +958,29 @@ class Scanner {
   /** Does a sysmgr-depends run in it? Then its end wakes us, however it comes. */
   private isWaiting(s: Service): boolean {
     const [waiter] = this.rundir.waiters(s.name);
-    const pid = waiter?.process.pid;
-    if (pid === s.waiter?.pid) return waiter !== undefined;
+    if (waiter?.process.pid === s.waiter?.pid) return waiter !== undefined;
+    // Of several that wait at the same time, the next one counts from here.
+    const waited = s.waiter !== null;
     this.forgetWaiter(s);
     if (!waiter) return false;
+    const { pid, started } = waiter.process;
+    const begun = waited ? now() : now() - proc.ageOf(started);
     const ended = this.guarded(() => this.lookAtWaiters(s));
-    s.waiter = { pid: waiter.process.pid, forget: whenEnded(waiter.process, ended) };
+    s.waiter = { pid, begun, forget: whenEnded(waiter.process, ended) };
     return true;
   }
 
   private forgetWaiter(s: Service): void {
-    s.waiter?.forget();
+    if (!s.waiter) return;
+    s.waiter.forget();
+    s.times = { ...s.times, waited: s.times.waited + now() - s.waiter.begun };
     s.waiter = null;
   }
 
   private lookAtWaiters(s: Service): void {
     const waited = s.waiter !== null;
     if (s.life.state !== "starting" || !s.life.process || this.isWaiting(s)) return;
+    if (waited) this.save(s);
     // Nobody waits, or not any more: an adopted service may have waited when we came.
     if (waited || s.life.due === null) this.apply(s, { type: "returned" });
   }
@@ -985,7 +995,7 @@ class Scanner {
       finish: s.finish,
       boot: this.boot,
       pidns: this.pidns,
-      since: s.since,
+      ...s.times,
       runs: life.runs,
       short: life.short,
       exit: life.exit,
@@ -1407,6 +1417,9 @@ class Scanner {
     const { boot, pidns } = this;
     const rest = {
       since: Date.now(),
+      first: null,
+      ready: null,
+      waited: 0,
       runs: 0,
       short: 0,
       exit: null,
@@ -1440,7 +1453,9 @@ class Scanner {
     if (owner) owner.piped = owner.life.process !== null;
     if (s.life.due !== null) this.setTimer(s, s.life.due);
     // Its process ended while nobody was there to write that down.
-    const told = s.life.state === status.state && s.life.wanted === status.wanted;
+    const same = s.life.state === status.state;
+    const told = same && s.life.wanted === status.wanted;
+    s.times = { ...timesOf(status), since: same ? status.since : s.times.since };
     if (!lives && !told) this.save(s);
     if (!lives && status.finish) this.adoptFinish(s, status, status.finish);
     if (!lives) return false;
@@ -1452,17 +1467,19 @@ class Scanner {
     for (const [fd] of readiness) libc.close(fd);
     const timeout = state === "stopping" ? settings.stopTimeout : null;
     const wait = state === "starting" && !s.deafen ? config.SETTLE_DEPENDS : timeout;
-    this.become(s, {
+    const age = proc.ageOf(id.started);
+    const life: Life = {
       ...s.life,
       state,
       wanted: status.wanted,
       process: id,
-      begun: now() - proc.ageOf(id.started),
+      begun: now() - age,
       due: wait === null ? null : now() + wait,
       runs: status.process ? runs : runs + 1,
       settings,
-    });
-    s.since = status.since;
+    };
+    const unrecorded = () => timesAfter(s.times, s.life, life, Date.now() - age);
+    this.become(s, life, status.process ? timesOf(status) : unrecorded());
     // Our predecessor may have died before it sent what it had written down.
     const signal = this.markerOf(s).signal ?? settings.stopSignal;
     if (state === "stopping") this.perform(s, { type: "stop", signal });
