@@ -15,6 +15,7 @@ import {
   UsageError,
 } from "./cli.ts";
 import { directories } from "./directories.ts";
+import { LETTERS } from "./letters.ts";
 import * as libc from "./libc.ts";
 import { E, IN } from "./libc.ts";
 import * as proc from "./proc.ts";
@@ -133,26 +134,22 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   "force-restart": { ...restart, forced: true },
   check: { commands: [], goal: isAsWanted, wish: "as it is wanted" },
   reload: signal("hup"),
-  u: start,
-  d: stop,
-  o: once,
   x: exit,
-  p: signal("pause"),
-  c: signal("cont"),
-  h: signal("hup"),
-  a: signal("alarm"),
-  i: signal("int"),
-  q: signal("quit"),
-  t: signal("term"),
-  1: signal("usr1"),
-  2: signal("usr2"),
-  k: signal("kill"),
   ...Object.fromEntries(
     (["pause", "cont", "hup", "alarm", "int", "quit", "term", "usr1", "usr2"] as const).map(
       (command) => [command, signal(command)],
     ),
   ),
 };
+
+/** By its word, or by the letter that sv(8) has for it. */
+function operationOf(word: string): Operation | undefined {
+  const command = Object.hasOwn(LETTERS, word) ? LETTERS[word] : undefined;
+  // As a word it would be a stop; the letter only sends the signal.
+  if (command === "kill") return signal(command);
+  const name = command ?? word;
+  return Object.hasOwn(OPERATIONS, name) ? OPERATIONS[name] : undefined;
+}
 
 /** Operations that only look: the others do not wait until these are loaded. */
 const EYES = ["graph", "logs", "metrics", "plot", "top", "watch"];
@@ -201,8 +198,7 @@ export async function main(args: string[]): Promise<number> {
   const exitCode = word === "shutdown" && more.length === 0 ? parseCount(code ?? "0") : null;
   const asksUpgrade = word === "upgrade";
   const asksStatus = word === "status" || word === "stat" || word === "ready";
-  const isService = exitCode === null && Object.hasOwn(OPERATIONS, word);
-  const operation = isService ? OPERATIONS[word] : undefined;
+  const operation = exitCode === null ? operationOf(word) : undefined;
   if (exitCode !== null && exitCode > 255) throw new UsageError(`not an exit code: ${code}`);
   if (!asksStatus && !asksUpgrade && exitCode === null && !operation)
     throw new UsageError(`unknown operation ${word}`);
