@@ -72,9 +72,11 @@ class Prefixer {
     for (;;) {
       const watched = this.inotify < 0 ? [] : [this.inotify];
       const fds = [...this.sources.values()].map((source) => source.fd);
-      this.set ??= new libc.PollSet([0, ...watched, ...fds]);
+      const all = [0, ...watched, ...fds];
+      this.set ??= new libc.PollSet(all.map((fd) => ({ fd })));
       const blind = this.inotify < 0 || !this.rundir.isCurrent();
-      const ready = new Set(this.set.wait(blind ? CLIENT_POLL : -1));
+      const found = this.set.wait(blind ? CLIENT_POLL : -1);
+      const ready = new Set(all.filter((_, i) => found[i]));
       if (blind || ready.has(this.inotify)) this.look();
       for (const [key, source] of this.sources) {
         if (ready.has(source.fd) && !this.read(source)) this.drop(key, source);
