@@ -49,6 +49,26 @@ export type Status = Times & {
   readonly logger: boolean;
 };
 
+/** Of a service that was never started, and of which nothing else is known. */
+export const BLANK: Status = {
+  state: "down",
+  wanted: "down",
+  process: null,
+  finish: null,
+  boot: "",
+  pidns: "",
+  since: 0,
+  first: null,
+  ready: null,
+  waited: 0,
+  runs: 0,
+  short: 0,
+  exit: null,
+  next: null,
+  reason: null,
+  logger: false,
+};
+
 /** `exit` as text: "1", "signal TERM", "unknown". */
 function exitText(exit: Exit): string {
   if ("code" in exit) return String(exit.code);

@@ -35,7 +35,7 @@ import {
   type Tap,
 } from "./rundir.ts";
 import type { Settings } from "./settings.ts";
-import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
+import { BLANK, describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
 import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
 import { type Times, timesAfter, timesOf } from "./times.ts";
 import {
@@ -1415,19 +1415,7 @@ class Scanner {
   /** What stands for a status that could not be written. */
   private untold(): Status {
     const { boot, pidns } = this;
-    const rest = {
-      since: Date.now(),
-      first: null,
-      ready: null,
-      waited: 0,
-      runs: 0,
-      short: 0,
-      exit: null,
-      next: null,
-      reason: null,
-      logger: false,
-    };
-    return { state: "starting", wanted: "up", process: null, finish: null, boot, pidns, ...rest };
+    return { ...BLANK, state: "starting", wanted: "up", boot, pidns, since: Date.now() };
   }
 
   private isOurs(status: Status): boolean {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { SIGNALS, signalName } from "../src/libc.ts";
 import {
+  BLANK,
   describeExit,
   type Exit,
   formatStatus,
@@ -16,22 +17,14 @@ import {
 import { chooseSeed, Random } from "./unit/random.ts";
 
 const plain: Status = {
+  ...BLANK,
   state: "up",
   wanted: "up",
   process: { pid: 812, started: 4711 },
-  finish: null,
   boot: "b7d2f9a0-5c1e-4a53-9c62-0a1b2c3d4e5f",
   pidns: "4026531836",
   since: 1_700_000_000_123,
-  first: null,
-  ready: null,
-  waited: 0,
   runs: 3,
-  short: 0,
-  exit: null,
-  next: null,
-  reason: null,
-  logger: false,
 };
 
 function randomStatus(random: Random): Status {
