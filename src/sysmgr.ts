@@ -303,6 +303,8 @@ class Scanner {
   /** The main program, and how it ended. */
   private main: ProcessId | null = null;
   private mainGroup: number | null = null;
+  /** Where it can be put into the foreground. */
+  private terminal = -1;
   private mainExit: Exit | null = null;
   private idleCheck = false;
   /** The sysmgr-prefix that runs; it ends when the pipe that we hold is closed. */
@@ -1664,6 +1666,7 @@ class Scanner {
   private startMain(): void {
     const { command = [], running } = this.settings;
     const [name] = command;
+    if (name !== undefined) this.terminal = ownTerminal();
     if (running) this.followMain(running);
     if (name === undefined || running) return;
     const path = findProgram(name);
@@ -1703,13 +1706,15 @@ class Scanner {
 
   /** The terminal is the main program's as long as that runs, if it was ours. */
   private giveTerminal(group: number): void {
-    if (libc.foreground(0) === libc.processGroup()) libc.setForeground(0, group);
+    const { terminal } = this;
+    if (libc.foreground(terminal) === libc.processGroup()) libc.setForeground(terminal, group);
     // Quicker than we were, it may have been stopped for reading in the background.
     libc.kill(-group, SIGNALS.CONT);
   }
 
   private takeTerminal(group: number): void {
-    if (libc.foreground(0) === group) libc.setForeground(0, libc.processGroup());
+    const { terminal } = this;
+    if (libc.foreground(terminal) === group) libc.setForeground(terminal, libc.processGroup());
   }
 
   /**
@@ -1837,11 +1842,18 @@ class Scanner {
 
   private reportWaiting(): void {
     const { shutdown } = this;
-    const left = [...this.services.keys()].map(escapeBytes);
+    const left = this.remaining().map(escapeBytes);
     if (!shutdown || left.length === 0) return;
     const more = left.length > 5 ? ` and ${left.length - 5} more` : "";
     const seconds = Math.max(0, Math.round((shutdown.killAt - now()) / 1000));
     this.log.write("info", `waiting for ${left.slice(0, 5).join(", ")}${more} (${seconds} s left)`);
+  }
+
+  /** Whose end is waited for: at last that of who writes down what the others have said. */
+  private remaining(): string[] {
+    const { command = [] } = this.settings;
+    const left = [...(this.main ? command.slice(0, 1) : []), ...this.services.keys()];
+    return left.length > 0 || !this.prefixer ? left : ["sysmgr-prefix"];
   }
 
   /** KILL to all that is left, and to what is left in their sessions; loggers may read what is left. */
@@ -1970,6 +1982,12 @@ function resting({ state, wanted, next, reason }: Status): Partial<Life> {
 function statusDiffers(a: Life, b: Life): boolean {
   const keys = ["wanted", "process", "runs", "short", "exit", "reason"] as const;
   return keys.some((key) => a[key] !== b[key]);
+}
+
+/** The terminal that we were started from, through whichever descriptor; minus the errno if there is none. */
+function ownTerminal(): number {
+  const open = [0, 1, 2].find((fd) => libc.foreground(fd) >= 0);
+  return open ?? libc.openat(libc.AT_FDCWD, "/dev/tty", libc.O.RDWR | libc.O.NOCTTY);
 }
 
 /** /dev/null for services to read; -1 when what is there is something else. */

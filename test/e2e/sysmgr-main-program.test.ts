@@ -52,7 +52,7 @@ trace ready; while :; do sleep 0.02; done`,
   expect(web.lines.at(-1)).toBe("term");
 });
 
-patientScenario("one that ignores TERM holds nobody up for long", async (box) => {
+patientScenario("one that ignores TERM holds nobody up for long, and is named", async (box) => {
   const web = box.service("web");
   const { main, args } = mainProgram(box, `trap '' TERM; trace ready; ${STAY}`);
   const sysmgr = await box.start({ args });
@@ -60,6 +60,7 @@ patientScenario("one that ignores TERM holds nobody up for long", async (box) =>
   await main.traced("ready");
   sysmgr.signal("SIGTERM");
   expect(await sysmgr.exited()).toBe(128 + 9);
+  expect(sysmgr.messages).toContain(`waiting for ${box.dir}/main, web (`);
 });
 
 patientScenario("other signals go to it, and mean nothing to sysmgr", async (box) => {
@@ -168,6 +169,21 @@ patientScenario("the terminal is its own: it reads, and ctrl-C is for it alone",
   type("end\n");
   expect(await child.exited).toBe(3);
 });
+
+for (const [what, redirection] of [
+  ["its input is a pipe", ": |"],
+  ["nothing of it is open", "exec </dev/null >/dev/null 2>&1;"],
+] as const) {
+  patientScenario(`it may read from the terminal, too, where ${what}`, async (box) => {
+    const main = box.declare("main");
+    const script = `read -r line </dev/tty; echo "$line" >${main.traceFile}`;
+    const words = command(box, script).map(quoteWord).join(" ");
+    const { child, type } = onTerminal(box, ["sh", "-c", `${redirection} ${words}`]);
+    type("hello\n");
+    await child.exited;
+    expect(main.lines).toEqual(["hello"]);
+  });
+}
 
 patientScenario(
   "ctrl-Z stops both for the shell, which goes on with both",
