@@ -51,6 +51,12 @@ export function writable(fd: number): boolean {
   return waitAny([{ fd, write: true }], 0)[0] === true;
 }
 
+/** True when nobody can ever read what is written there: a pipe without readers, or a hung up terminal. */
+export function isBroken(fd: number): boolean {
+  // POLLERR and POLLHUP need not be asked for.
+  return c.poll(new Int32Array([fd, 0]), 1, 0) > 0;
+}
+
 /** Waits until the descriptor takes more. */
 export function waitWritable(fd: number): void {
   waitAny([{ fd, write: true }], -1);
