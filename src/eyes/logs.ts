@@ -66,9 +66,12 @@ function showLine(line: string, isTerminal: boolean): string {
   return time + (isTerminal ? utf8(plainLine(rest)) : rest);
 }
 
+/** No screen is wider. */
+const SCREEN_WIDTH = 4_096;
+
 /** The same as text, for the screen of top. */
 export function screenLine(line: string): string {
-  const { time, rest } = timeOf(line);
+  const { time, rest } = timeOf(line.slice(0, SCREEN_WIDTH));
   return time + plainLine(rest);
 }
 
