@@ -15,6 +15,7 @@ const CURRENT = "current";
 /** The directory may belong to the logger's user: its links lead nowhere for us. */
 const READ = O.RDONLY | O.NONBLOCK | O.NOFOLLOW;
 const PREVIOUS = "previous";
+const ALL = Number.POSITIVE_INFINITY;
 const LABEL = /^@[0-9a-f]{24}/;
 const labelOf = (name = "") => name.slice(0, 25);
 
@@ -54,7 +55,7 @@ export class LogFiles {
    * The last lines, of all files; after that, more() has what comes next. `size`: no more files are
    * read once there are so many bytes, and of none more than that.
    */
-  last(count: number, size = Number.POSITIVE_INFINITY): string[] {
+  last(count: number, size = ALL): string[] {
     this.open();
     this.read = sizeOf(this.fd);
     const text = tail(this.fd, this.read, count, size);
@@ -73,13 +74,13 @@ export class LogFiles {
     return lines.slice(Math.max(0, lines.length - count));
   }
 
-  /** The lines that were written since. */
-  more(): string[] {
-    let lines = this.readRest();
+  /** The lines that were written since; of each file, if there is more, only the last `size` bytes. */
+  more(size = ALL): string[] {
+    let lines = this.readRest(size);
     const stat = libc.stat(CURRENT, this.directory);
     if (typeof stat === "number" || stat.ino === this.inode) return lines;
     // Another file is the present one. What was written to the last one meanwhile is its rest.
-    lines = lines.concat(this.readRest());
+    lines = lines.concat(this.readRest(size));
     const { fd, inode, read } = this;
     this.open();
     if (this.fd < 0 || this.isRotating(inode)) {
@@ -90,11 +91,11 @@ export class LogFiles {
     }
     lines = lines.concat(this.takePartial());
     for (const name of this.between(inode)) {
-      lines = lines.concat(this.wholeLines(name, Number.POSITIVE_INFINITY));
+      lines = lines.concat(this.wholeLines(name, ALL, size));
     }
     // Only now: while it is open, no other file gets its inode.
     if (fd >= 0) libc.close(fd);
-    return lines.concat(this.readRest());
+    return lines.concat(this.readRest(size));
   }
 
   /** What stands at the end without a newline. */
@@ -111,8 +112,13 @@ export class LogFiles {
     this.read = 0;
   }
 
-  private readRest(): string[] {
-    const text = readRange(this.fd, this.read, Number.POSITIVE_INFINITY);
+  private readRest(size: number): string[] {
+    const skipped = sizeOf(this.fd) - this.read - size;
+    if (skipped > 0) {
+      this.read += skipped;
+      this.partial = "";
+    }
+    const text = readRange(this.fd, this.read, ALL);
     this.read += text.length;
     return this.split(text);
   }
@@ -157,7 +163,7 @@ export class LogFiles {
     return typeof stat === "number" ? null : stat.ino;
   }
 
-  private wholeLines(name: string, count: number, size = Number.POSITIVE_INFINITY): string[] {
+  private wholeLines(name: string, count: number, size: number): string[] {
     const fd = libc.openat(this.directory, name, READ);
     if (fd < 0) return [];
     const lines = tail(fd, sizeOf(fd), count, size).split("\n");
@@ -191,7 +197,7 @@ function readRange(fd: number, from: number, to: number): string {
 
 /** No more than so many lines before a place, nor, but for the rest of a block, so many bytes. */
 function tail(fd: number, end: number, lines: number, size: number): string {
-  if (lines === Number.POSITIVE_INFINITY) return readRange(fd, 0, end);
+  if (lines === ALL && size === ALL) return readRange(fd, 0, end);
   if (lines <= 0) return "";
   const parts: string[] = [];
   // One newline more than lines: the last line has one too.

@@ -51,7 +51,7 @@ const INTERVAL = 2_000;
 const PAUSE = 100;
 /** How often the log that is followed is looked at. */
 const LOG_PAUSE = 250;
-/** Lines of a log that are kept for the screen, and how much is read for that at first, in bytes. */
+/** Lines of a log that are kept for the screen, and how many bytes are read for that at once. */
 const LOG_LINES = 500;
 const LOG_SIZE = 1_048_576;
 
@@ -244,7 +244,7 @@ class Top {
   private readLog(): void {
     const log = this.log;
     if (!log?.files) return;
-    const fresh = log.files.more().slice(-LOG_LINES).map(screenLine);
+    const fresh = log.files.more(LOG_SIZE).slice(-LOG_LINES).map(screenLine);
     log.lines = [...log.lines, ...fresh].slice(-LOG_LINES);
   }
 

@@ -148,6 +148,20 @@ test("who has little room reads no more than that, from the end", () => {
   expect(few.files.last(500, 100_000).at(-1)).toBe("b");
 });
 
+test("who has little room passes over what comes too fast", () => {
+  const { dir, files } = log("a\nb");
+  expect(files.last(500, 100_000)).toEqual(["a"]);
+  append(`${dir}/current`, `${"x\n".repeat(1_000_000)}the end\nand`);
+  const found = files.more(100_000);
+  expect([found.at(-1), found.length < 60_000, found.length > 40_000]).toEqual([
+    "the end",
+    true,
+    true,
+  ]);
+  append(`${dir}/current`, " more\n");
+  expect(files.more(100_000)).toEqual(["and more"]);
+});
+
 test("of a line of ten million bytes the screen gets its beginning", () => {
   const text = screenLine(`\x1b[2J${"\xff".repeat(10_000_000)}`);
   expect(text).toStartWith("\\x1b[2J\\xff");
