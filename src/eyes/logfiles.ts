@@ -125,8 +125,14 @@ export class LogFiles {
 
   /** Whole lines; what is left waits for its end. */
   private split(text: string): string[] {
-    const lines = (this.partial + text).split("\n");
-    this.partial = lines.pop() ?? "";
+    const end = text.lastIndexOf("\n");
+    if (end < 0) {
+      // Not looked at again: a line may come in ten thousand pieces.
+      this.partial += text;
+      return [];
+    }
+    const lines = (this.partial + text.slice(0, end)).split("\n");
+    this.partial = text.slice(end + 1);
     return lines;
   }
 

@@ -65,7 +65,9 @@ export async function run(view: View): Promise<number> {
   if (options.has("once") || typeof terminal === "number") {
     const sampler = new Sampler(new Census(rundir, "once"), view.names);
     const rows = sortRows(filterRows(sampler.measure(), filter), sort, false);
-    const width = libc.isTerminal(1) ? sizeOf(1).columns : Number(getenv("COLUMNS")) || 132;
+    const width = libc.isTerminal(1)
+      ? sizeOf(1).columns
+      : parseCount(getenv("COLUMNS") ?? "") || 132;
     const wide = layout(rows, width);
     const lines = [heading(wide, width), ...rows.map((row) => line(row, wide, width))];
     out(utf8(lines.map((text) => `${text.trimEnd()}\n`).join("")));
