@@ -46,3 +46,8 @@ export class Progress {
     this.hide();
   }
 }
+
+/** For people who look on. */
+export function waitingFor(names: Iterable<string>): string {
+  return `waiting for ${[...names].join(", ")}`;
+}

@@ -5,7 +5,7 @@ import { basename, escapeBytes, getenv } from "./bytes.ts";
 import { answeredHelp, complain, Failure, parseOptions, parseSeconds, UsageError } from "./cli.ts";
 import { directories } from "./directories.ts";
 import * as libc from "./libc.ts";
-import { Progress } from "./progress.ts";
+import { Progress, waitingFor } from "./progress.ts";
 import { isServiceName, ownProcess, RunDir } from "./rundir.ts";
 import type { Status } from "./status.ts";
 import { SysDir } from "./sysdir.ts";
@@ -75,7 +75,7 @@ class Wait {
   /** The service that we run in; null outside of any. */
   private self: string | null = null;
   private unmet: readonly string[];
-  private readonly progress = new Progress(() => `waiting for ${this.unmet.join(", ")}`);
+  private readonly progress = new Progress(() => waitingFor(this.unmet));
 
   constructor(
     rundir: RunDir,
