@@ -114,6 +114,11 @@ export function out(text: string): void {
   if (code < 0) throw new Failure(`cannot write standard output: ${libc.strerror(code)}`);
 }
 
+/** For who waits long before it writes again: ends us if nobody reads any more. */
+export function endIfUnread(): void {
+  if (libc.isBroken(1)) process.exit(128 + libc.SIGNALS.PIPE);
+}
+
 export function err(text: string): void {
   writeAll(2, text);
 }

@@ -15,6 +15,7 @@ import "./log/reader.ts";
 import "./log/words.ts";
 import "./proc.ts";
 import "./process.ts";
+import "./progress.ts";
 import "./report.ts";
 import "./rundir.ts";
 import "./settings.ts";

@@ -64,6 +64,10 @@ function details({ status, waitingFor }: Shown, { now, uptime }: Moment): string
   return text;
 }
 
+function seconds(ms: number | null | undefined): number | null {
+  return ms == null ? null : ms / 1000;
+}
+
 /** The same as JSON: every field of the status file, null where it has none. */
 export function statusObject({ name, status, waitingFor }: Shown): Record<string, unknown> {
   const exit = status?.exit ?? null;
@@ -78,13 +82,16 @@ export function statusObject({ name, status, waitingFor }: Shown): Record<string
     finish_start: status?.finish?.started ?? null,
     boot: status?.boot ?? null,
     pidns: status?.pidns ?? null,
-    since: status ? status.since / 1000 : null,
+    since: seconds(status?.since),
+    first: seconds(status?.first),
+    ready: seconds(status?.ready),
+    waited: seconds(status?.waited),
     runs: status?.runs ?? null,
     short: status?.short ?? null,
     exit: exit && "code" in exit ? exit.code : null,
     signal: exit && "signal" in exit ? exit.signal : null,
     exit_unknown: exit !== null && "unknown" in exit,
-    next: status?.next == null ? null : status.next / 1000,
+    next: seconds(status?.next),
     reason: status?.reason == null ? null : jsonText(status.reason),
     logger: status?.logger ? jsonText(loggerOf(name)) : null,
     waiting: waitingFor.map(jsonText),

@@ -1,6 +1,7 @@
 /** The contents of the files in RUNDIR: text to data and back. Pure; never throws. */
 import { escapeBytes, parseCount, unescapeBytes } from "./bytes.ts";
 import { SIGNALS, signalName } from "./libc.ts";
+import type { Times } from "./times.ts";
 
 export const STATES = [
   "down",
@@ -26,7 +27,7 @@ export type Exit =
 export type ProcessId = { readonly pid: number; readonly started: number };
 
 /** NAME/status. Times are milliseconds since the epoch. */
-export type Status = {
+export type Status = Times & {
   readonly state: State;
   readonly wanted: Wanted;
   readonly process: ProcessId | null;
@@ -35,8 +36,6 @@ export type Status = {
   /** Process ids mean something in this boot and pid namespace only. */
   readonly boot: string;
   readonly pidns: string;
-  /** When the state began. */
-  readonly since: number;
   /** Lives begun. */
   readonly runs: number;
   /** Lives in a row that were too short: the wait before the next start depends on it. */
@@ -48,6 +47,26 @@ export type Status = {
   readonly reason: string | null;
   /** It has a logger. */
   readonly logger: boolean;
+};
+
+/** Of a service that was never started, and of which nothing else is known. */
+export const BLANK: Status = {
+  state: "down",
+  wanted: "down",
+  process: null,
+  finish: null,
+  boot: "",
+  pidns: "",
+  since: 0,
+  first: null,
+  ready: null,
+  waited: 0,
+  runs: 0,
+  short: 0,
+  exit: null,
+  next: null,
+  reason: null,
+  logger: false,
 };
 
 /** `exit` as text: "1", "signal TERM", "unknown". */
@@ -87,6 +106,9 @@ export function formatStatus(s: Status): string {
   if (s.process) text += `pid=${s.process.pid}\nstart=${s.process.started}\n`;
   if (s.finish) text += `finish=${s.finish.pid}\nfinish-start=${s.finish.started}\n`;
   text += `boot=${s.boot}\npidns=${s.pidns}\nsince=${seconds(s.since)}\nruns=${s.runs}\n`;
+  if (s.first !== null) text += `first=${seconds(s.first)}\n`;
+  if (s.ready !== null) text += `ready=${seconds(s.ready)}\n`;
+  if (s.waited > 0) text += `waited=${seconds(s.waited)}\n`;
   if (s.short > 0) text += `short=${s.short}\n`;
   if (s.exit) text += `exit=${exitText(s.exit)}\n`;
   if (s.next !== null) text += `next=${seconds(s.next)}\n`;
@@ -112,6 +134,9 @@ export function parseStatus(text: string): Status | null {
     boot: values.get("boot") ?? "",
     pidns: values.get("pidns") ?? "",
     since,
+    first: parseTime(values.get("first")),
+    ready: parseTime(values.get("ready")),
+    waited: parseTime(values.get("waited")) ?? 0,
     runs,
     short: parseCount(values.get("short") ?? "0") ?? 0,
     exit: parseExit(values.get("exit")),

@@ -1,36 +1,24 @@
 /** svctl(1): a client of the file protocol; what it does, touch(1) and cat(1) can do. */
-import { RUNDIR, SHUTDOWN_END, SVWAIT_SECONDS, SYSDIR } from "../config.ts";
-import { Alarm, sharedWatcher } from "./alarm.ts";
+import { RUNDIR, SVWAIT_SECONDS, SYSDIR } from "../config.ts";
 import { absolutePath, basename, escapeBytes, getenv, parseCount } from "./bytes.ts";
 import {
   answeredHelp,
   complain,
-  err,
   Failure,
   type OptionSpec,
   type Options,
-  out,
   parseOptions,
   parseSeconds,
   UsageError,
 } from "./cli.ts";
 import { directories } from "./directories.ts";
 import * as libc from "./libc.ts";
-import { E, IN } from "./libc.ts";
-import * as proc from "./proc.ts";
-import { columns, isUp, type Shown, statusLine, statusObject } from "./report.ts";
-import {
-  type Command,
-  isServiceName,
-  loggerOf,
-  type Request,
-  RunDir,
-  SUPERVISOR,
-  type SupervisorCommand,
-} from "./rundir.ts";
-import type { Status } from "./status.ts";
+import { isServiceName, RunDir } from "./rundir.ts";
+import { Control } from "./svctl/control.ts";
+import { operationOf } from "./svctl/operations.ts";
+import { areReady, report, showAll, withLogger } from "./svctl/shown.ts";
+import { shutDown, upgrade } from "./svctl/supervisor.ts";
 import { SysDir } from "./sysdir.ts";
-import { formatAge } from "./transition.ts";
 
 export const usage = `usage: svctl [-hV] [-d SYSDIR] [-r RUNDIR] [-t SECONDS] [-nq] OPERATION [SERVICE...]
 
@@ -75,83 +63,6 @@ Control services and wait until it is so.
 
 Exit status: 0 done, or all UP; 1 not done, or some DOWN; 2 wrong usage.
 `;
-
-/** What is to become of a service: the commands to send, in order, and how to tell that it is so. */
-type Operation = {
-  readonly commands: readonly Command[];
-  readonly goal: (now: Status, before: Status | null) => boolean;
-  /** What it is called in `not ... after 7 s`. */
-  readonly wish: string;
-  /** Makes sense only for a service that runs. */
-  readonly needsProcess?: boolean;
-  /** Nothing is to be done for one that does not run. */
-  readonly skipsIdle?: boolean;
-  /** Goes on to KILL when the time is over. */
-  readonly forced?: boolean;
-  /** Then the same is done to its logger. */
-  readonly withLogger?: boolean;
-};
-
-const isRunning = (s: Status) => s.process !== null && s.state !== "stopping";
-const isDown = (s: Status) => s.process === null && s.state === "down";
-const isNewLife = (s: Status, before: Status | null) =>
-  isRunning(s) &&
-  s.process?.started !== undefined &&
-  s.runs !== (before?.process ? before.runs : -1);
-const isAsWanted = (s: Status) =>
-  s.wanted === "up" ? isRunning(s) : s.wanted === "down" ? isDown(s) : isRunning(s) || s.runs > 0;
-
-const signal = (command: Command): Operation => ({
-  commands: [command],
-  goal: () => true,
-  wish: "signalled",
-  needsProcess: true,
-});
-const start: Operation = { commands: ["up"], goal: isRunning, wish: "up" };
-const stop: Operation = { commands: ["down"], goal: isDown, wish: "down" };
-const restart: Operation = { commands: ["restart"], goal: isNewLife, wish: "restarted" };
-const once: Operation = {
-  commands: ["once"],
-  goal: (s, before) => isRunning(s) || s.runs > (before?.runs ?? 0),
-  wish: "up",
-};
-const exit: Operation = { ...stop, withLogger: true };
-
-const OPERATIONS: Readonly<Record<string, Operation>> = {
-  start,
-  up: start,
-  stop,
-  down: stop,
-  restart,
-  "try-restart": { ...restart, skipsIdle: true },
-  once,
-  kill: { commands: ["down", "kill"], goal: isDown, wish: "down" },
-  exit,
-  shutdown: exit,
-  "force-stop": { ...stop, forced: true },
-  "force-restart": { ...restart, forced: true },
-  check: { commands: [], goal: isAsWanted, wish: "as it is wanted" },
-  reload: signal("hup"),
-  u: start,
-  d: stop,
-  o: once,
-  x: exit,
-  p: signal("pause"),
-  c: signal("cont"),
-  h: signal("hup"),
-  a: signal("alarm"),
-  i: signal("int"),
-  q: signal("quit"),
-  t: signal("term"),
-  1: signal("usr1"),
-  2: signal("usr2"),
-  k: signal("kill"),
-  ...Object.fromEntries(
-    (["pause", "cont", "hup", "alarm", "int", "quit", "term", "usr1", "usr2"] as const).map(
-      (command) => [command, signal(command)],
-    ),
-  ),
-};
 
 /** Operations that only look: the others do not wait until these are loaded. */
 const EYES = ["graph", "logs", "metrics", "plot", "top", "watch"];
@@ -200,8 +111,7 @@ export async function main(args: string[]): Promise<number> {
   const exitCode = word === "shutdown" && more.length === 0 ? parseCount(code ?? "0") : null;
   const asksUpgrade = word === "upgrade";
   const asksStatus = word === "status" || word === "stat" || word === "ready";
-  const isService = exitCode === null && Object.hasOwn(OPERATIONS, word);
-  const operation = isService ? OPERATIONS[word] : undefined;
+  const operation = exitCode === null ? operationOf(word) : undefined;
   if (exitCode !== null && exitCode > 255) throw new UsageError(`not an exit code: ${code}`);
   if (!asksStatus && !asksUpgrade && exitCode === null && !operation)
     throw new UsageError(`unknown operation ${word}`);
@@ -227,49 +137,6 @@ export async function main(args: string[]): Promise<number> {
   return done && known.length === names.length ? 0 : 1;
 }
 
-function ask(rundir: RunDir, command: SupervisorCommand, content = ""): Request {
-  const request = rundir.request(SUPERVISOR, command, content);
-  if (typeof request !== "number") return request;
-  const path = rundir.requestPath(SUPERVISOR, command);
-  throw new Failure(`cannot write ${path}: ${libc.strerror(request)}`);
-}
-
-/** Asks sysmgr to stop everything and to end, and waits until it is gone. */
-async function shutDown(
-  rundir: RunDir,
-  code: number,
-  options: Options,
-  timeout: number,
-): Promise<number> {
-  const alarm = new Alarm();
-  alarm.watch("supervisor", rundir.watchPath("."), IN.DELETE);
-  ask(rundir, "shutdown", `${code}\n`).close();
-  if (options.has("n")) return 0;
-  // A shutdown has a clock of its own.
-  const longest = options.value("t") === undefined ? Math.max(timeout, SHUTDOWN_END) : timeout;
-  const deadline = performance.now() + longest;
-  while (rundir.supervisor() !== null) {
-    if (!(await alarm.ring(deadline)))
-      throw new Failure(`sysmgr still runs after ${formatAge(longest)}`);
-  }
-  return 0;
-}
-
-/** Asks sysmgr to become the binary on disk, and waits until it did or refused. */
-async function upgrade(rundir: RunDir, options: Options, timeout: number): Promise<number> {
-  const before = rundir.supervisorMark();
-  const request = ask(rundir, "upgrade");
-  if (options.has("n")) return 0;
-  const alarm = new Alarm();
-  alarm.watch("upgrade", request.watchPath, IN.ATTRIB);
-  const deadline = performance.now() + timeout;
-  while (!request.isAnswered()) {
-    if (!(await alarm.ring(deadline))) throw new Failure(`no answer after ${formatAge(timeout)}`);
-  }
-  if (rundir.supervisorMark() !== before) return 0;
-  throw new Failure("the upgrade was refused: sysmgr's messages say why");
-}
-
 /** How long to wait, in milliseconds: -t, else SVWAIT, else the default. */
 function waitingTime(options: Options): number {
   const given = options.value("t");
@@ -291,202 +158,4 @@ function find(word: string, rundir: RunDir, source: SysDir): string | null {
 /** What a path leads to, seen from the service that we may run in. */
 function nameAt(path: string, source: SysDir): string | null {
   return source.nameAt(absolutePath(path), getenv("SYSMGR_SERVICE"));
-}
-
-/** Whatever is in SYSDIR, and what still runs though it is not. */
-function showAll(rundir: RunDir, source: SysDir): Shown[] {
-  const names = source.entries();
-  const present = new Set(Array.isArray(names) ? names.filter(isServiceName) : []);
-  return [...new Set([...present, ...rundir.entries()])]
-    .sort()
-    .flatMap((name) => withLogger(rundir, name))
-    .filter((shown) => shown.status !== null || present.has(shown.name));
-}
-
-/** A service, and under it its logger. */
-function withLogger(rundir: RunDir, name: string): Shown[] {
-  const shown = show(rundir, name);
-  return shown.status?.logger ? [shown, show(rundir, loggerOf(name))] : [shown];
-}
-
-function show(rundir: RunDir, name: string): Shown {
-  const status = rundir.status(name);
-  const waiters = status?.process ? rundir.waiters(name) : [];
-  return { name, status, waitingFor: waiters.flatMap((w) => w.services) };
-}
-
-/**
- * For probes: are all up, as far as they are wanted, or done, if they are to run once? Says which
- * are not. It waits only if it is told how long.
- */
-async function areReady(rundir: RunDir, shown: () => Shown[], options: Options): Promise<boolean> {
-  const given = options.value("t");
-  const deadline = performance.now() + (given === undefined ? 0 : parseSeconds(given, "-t"));
-  const alarm = new Alarm();
-  for (;;) {
-    if (given !== undefined) for (const { name } of shown()) alarm.watchService(rundir, name);
-    const waiting = shown().filter((s) => !isReady(s));
-    if (waiting.length === 0) return true;
-    if (await alarm.ring(deadline)) continue;
-    if (!options.has("q")) printLines(waiting);
-    return false;
-  }
-}
-
-function isReady({ status }: Shown): boolean {
-  if (!status || status.wanted === "up") return status?.state === "up";
-  const isDone = status.exit !== null && "code" in status.exit && status.exit.code === 0;
-  return status.wanted === "down" || status.state === "up" || (!status.process && isDone);
-}
-
-/** Prints the status of each; true when all are UP. */
-function report(shown: readonly Shown[], options: Options): boolean {
-  if (options.has("json")) out(json(shown.map(statusObject)));
-  else if (!options.has("q")) printLines(shown);
-  return shown.every(isUp);
-}
-
-function printLines(shown: readonly Shown[]): void {
-  const terminal = libc.isTerminal(1);
-  const style = {
-    width: terminal ? Math.max(0, ...shown.map((s) => columns(escapeBytes(s.name)))) : 0,
-    colour: terminal && !getenv("NO_COLOR"),
-  };
-  const moment = { now: Date.now(), uptime: proc.ageOf(0) };
-  out(shown.map((s) => `${statusLine(s, style, moment)}\n`).join(""));
-}
-
-/** One object per line: a JSON array that is also fit for grep; text in, bytes out. */
-function json(objects: readonly unknown[]): string {
-  const lines = objects.map((o) => JSON.stringify(o)).join(",\n");
-  return Buffer.from(`[${lines}]\n`, "utf8").toString("latin1");
-}
-
-/** Carries out one operation on services, all at the same time. */
-class Control {
-  private readonly watcher = sharedWatcher();
-  private readonly deadline: number;
-
-  constructor(
-    private rundir: RunDir,
-    private readonly source: SysDir,
-    private readonly operation: Operation,
-    private readonly options: Options,
-    private readonly timeout: number,
-  ) {
-    this.deadline = performance.now() + timeout;
-  }
-
-  async all(names: readonly string[]): Promise<boolean> {
-    const problems = await Promise.all(names.map((name) => this.one(name)));
-    const failed = problems.filter((p) => p !== null);
-    err(failed.map((p) => `svctl: ${p}\n`).join(""));
-    return failed.length === 0;
-  }
-
-  /** What went wrong, or null. */
-  private async one(name: string): Promise<string | null> {
-    const alarm = new Alarm(this.watcher);
-    const before = this.rundir.status(name);
-    if (this.operation.needsProcess && !before?.process)
-      return `${escapeBytes(name)}: is not running`;
-    if (this.operation.skipsIdle && !before?.process) return null;
-    for (const command of this.operation.commands) {
-      const problem = await this.send(name, command, alarm, this.deadline);
-      if (problem !== null) return problem;
-    }
-    if (this.options.has("n")) return null;
-    const problem = await this.reach(name, before, alarm, this.deadline);
-    if (problem !== null) return problem;
-    if (!this.options.has("q")) printLines([show(this.rundir, name)]);
-    const { withLogger } = this.operation;
-    return withLogger && this.rundir.status(name)?.logger ? await this.one(loggerOf(name)) : null;
-  }
-
-  /**
-   * Puts the command into the drop box and waits for the answer. It is watched for afterwards:
-   * sysmgr works meanwhile, and what was missed is seen by looking.
-   */
-  private async send(
-    name: string,
-    command: Command,
-    alarm: Alarm,
-    deadline: number,
-  ): Promise<string | null> {
-    let request = this.rundir.request(name, command);
-    // A service that is so new that sysmgr has not made its directory yet.
-    while (request === -E.NOENT) {
-      alarm.watchService(this.rundir, name);
-      request = this.rundir.request(name, command);
-      if (request === -E.NOENT && !(await alarm.ring(deadline))) break;
-    }
-    if (typeof request === "number") {
-      const path = escapeBytes(this.rundir.requestPath(name, command));
-      return `cannot write ${path}: ${libc.strerror(request)}`;
-    }
-    if (this.options.has("n")) return null;
-    alarm.watchService(this.rundir, name);
-    alarm.watch(command, request.watchPath, IN.ATTRIB);
-    while (!request.isAnswered()) {
-      if (!(await alarm.ring(deadline))) return this.unanswered(name, request);
-    }
-    alarm.forget(command);
-    request.close();
-    return null;
-  }
-
-  private unanswered(name: string, request: Request): string {
-    request.close();
-    return `${escapeBytes(name)}: no answer after ${formatAge(this.timeout)}`;
-  }
-
-  /** Waits until it is really so. */
-  private async reach(
-    name: string,
-    before: Status | null,
-    alarm: Alarm,
-    deadline: number,
-  ): Promise<string | null> {
-    const { goal, wish, forced } = this.operation;
-    const { check, notificationFd } = this.source.settings(name);
-    const speaks = check || notificationFd !== null;
-    /** Running is enough for a service that does not say when it is ready. */
-    const isReady = (s: Status) => !s.process || !speaks || s.state === "up";
-    for (;;) {
-      this.refresh(name, alarm);
-      const status = this.rundir.status(name);
-      if (status && goal(status, before) && isReady(status)) return null;
-      if (status?.state === "failed" && wish !== "down") {
-        return `${escapeBytes(name)}: cannot start: ${escapeBytes(status.reason ?? "")}`;
-      }
-      if (await alarm.ring(deadline)) continue;
-      const force = forced || (wish === "down" && this.options.has("force"));
-      if (force && deadline === this.deadline) {
-        return await this.force(name, before, alarm);
-      }
-      return `${escapeBytes(name)}: not ${wish} after ${formatAge(this.timeout)}${whyNot(status, wish)}`;
-    }
-  }
-
-  /** RUNDIR may have been made anew while we waited. */
-  private refresh(name: string, alarm: Alarm): void {
-    if (!alarm.isBlind) return;
-    const fresh = this.rundir.isCurrent() ? this.rundir : RunDir.open(this.rundir.path);
-    if (typeof fresh === "number") return;
-    this.rundir = fresh;
-    alarm.watchService(fresh, name);
-  }
-
-  private async force(name: string, before: Status | null, alarm: Alarm): Promise<string | null> {
-    const later = performance.now() + this.timeout;
-    const problem = await this.send(name, "kill", alarm, later);
-    return problem ?? (await this.reach(name, before, alarm, later));
-  }
-}
-
-function whyNot(status: Status | null, wish: string): string {
-  const ready = status?.state === "starting" && wish !== "down" ? "is not ready" : "still runs";
-  if (status?.process) return ` (pid ${status.process.pid} ${ready})`;
-  if (status?.next == null) return "";
-  return ` (next start in ${formatAge(Math.max(0, status.next - Date.now()))})`;
 }

@@ -5,6 +5,7 @@ import { basename, escapeBytes, getenv } from "./bytes.ts";
 import { answeredHelp, complain, Failure, parseOptions, parseSeconds, UsageError } from "./cli.ts";
 import { directories } from "./directories.ts";
 import * as libc from "./libc.ts";
+import { Progress, waitingFor } from "./progress.ts";
 import { isServiceName, ownProcess, RunDir } from "./rundir.ts";
 import type { Status } from "./status.ts";
 import { SysDir } from "./sysdir.ts";
@@ -73,6 +74,8 @@ class Wait {
   private seen = false;
   /** The service that we run in; null outside of any. */
   private self: string | null = null;
+  private unmet: readonly string[];
+  private readonly progress = new Progress(() => waitingFor(this.unmet));
 
   constructor(
     rundir: RunDir,
@@ -81,6 +84,7 @@ class Wait {
     private readonly timeout: number,
   ) {
     this.rundir = rundir;
+    this.unmet = services;
     this.deadline = performance.now() + timeout;
   }
 
@@ -89,6 +93,7 @@ class Wait {
     this.self = await this.findSelf();
     if (this.self !== null) this.rundir.addDepends(this.self, this.services);
     const code = await this.untilMet();
+    this.progress.end();
     if (this.self !== null) this.rundir.removeWaiter(this.self, this.own.pid);
     return code;
   }
@@ -112,6 +117,7 @@ class Wait {
     for (;;) {
       if (this.alarm.isBlind) this.watchAll();
       const unmet = this.services.filter((name) => !this.goal.isMet(this.rundir.status(name)));
+      this.unmet = unmet;
       const [first] = unmet;
       if (first === undefined) return 0;
       if (this.self !== null && unmet.join("/") !== written) {
@@ -119,25 +125,26 @@ class Wait {
         written = unmet.join("/");
       }
       const cycle = this.self === null ? null : this.findCycle(this.self, unmet);
-      if (cycle) {
-        complain("sysmgr-depends", `cycle: ${cycle.map(escapeBytes).join(" -> ")}`);
-        return 1;
-      }
+      if (cycle) return this.fail(`cycle: ${cycle.map(escapeBytes).join(" -> ")}`);
       // Our service was stopped, and whoever waits for us with it.
       if (this.self !== null && this.isOver(this.self)) return 1;
       // In SYSDIR, but this sysmgr (a runsyssv, say) has nothing to do with it.
       const unseen = unmet.find((name) => !this.rundir.hasStatus(name));
       if (unseen !== undefined && !this.seen && performance.now() > appearBy) {
-        complain("sysmgr-depends", `${escapeBytes(unseen)}: no such service`);
-        return 1;
+        return this.fail(`${escapeBytes(unseen)}: no such service`);
       }
       this.seen ||= unseen === undefined;
       if (await this.alarm.ring(this.deadline)) continue;
       const state = this.rundir.status(first)?.state ?? "not seen yet";
-      const text = `${escapeBytes(first)}: not ${this.goal.wish} after ${formatAge(this.timeout)} (${state})`;
-      complain("sysmgr-depends", text);
-      return 1;
+      const age = formatAge(this.timeout);
+      return this.fail(`${escapeBytes(first)}: not ${this.goal.wish} after ${age} (${state})`);
     }
+  }
+
+  private fail(why: string): number {
+    this.progress.end();
+    complain("sysmgr-depends", why);
+    return 1;
   }
 
   /**

@@ -26,8 +26,9 @@ Write the output of services with their names in front; sysmgr --prefix runs it.
 /** A longer line is written in pieces. */
 const LINE_LIMIT = 65_536;
 
-/** What a pipe holds at most, if nobody has made it larger. */
+/** What a pipe holds; and what it can hold at most, if its service has made it larger. */
 const READ_SIZE = 65_536;
+const PIPE_LIMIT = 1_048_576;
 const LF = 10;
 
 /** Where what comes from which FIFO goes. */
@@ -72,12 +73,14 @@ class Prefixer {
     for (;;) {
       const watched = this.inotify < 0 ? [] : [this.inotify];
       const fds = [...this.sources.values()].map((source) => source.fd);
-      this.set ??= new libc.PollSet([0, ...watched, ...fds]);
+      const all = [0, ...watched, ...fds];
+      this.set ??= new libc.PollSet(all.map((fd) => ({ fd })));
       const blind = this.inotify < 0 || !this.rundir.isCurrent();
-      const ready = new Set(this.set.wait(blind ? CLIENT_POLL : -1));
+      const found = this.set.wait(blind ? CLIENT_POLL : -1);
+      const ready = new Set(all.filter((_, i) => found[i]));
       if (blind || ready.has(this.inotify)) this.look();
       for (const [key, source] of this.sources) {
-        if (ready.has(source.fd) && !this.read(source)) this.drop(key, source);
+        if (ready.has(source.fd) && this.read(source) === 0) this.drop(key, source);
       }
       if (ready.has(0)) return this.finish();
     }
@@ -121,11 +124,11 @@ class Prefixer {
     this.set = null;
   }
 
-  /** Reads once; false at the end. */
-  private read(source: Source): boolean {
+  /** Reads once: so many bytes, 0 at the end, or minus the errno. */
+  private read(source: Source): number {
     const n = libc.readBytes(source.fd, this.buffer, 0, this.buffer.length);
     if (n > 0) this.write(source, Buffer.concat([source.rest, this.buffer.subarray(0, n)]), false);
-    return n !== 0;
+    return n;
   }
 
   /** Writes the whole lines, and at the end, or when it is too long, the one that is not. */
@@ -147,9 +150,12 @@ class Prefixer {
   private finish(): void {
     this.look();
     for (const source of this.sources.values()) {
-      const left = libc.readBytes(source.fd, this.buffer, 0, this.buffer.length);
-      const bytes = left > 0 ? this.buffer.subarray(0, left) : this.buffer.subarray(0, 0);
-      this.write(source, Buffer.concat([source.rest, bytes]), true);
+      for (let left = PIPE_LIMIT; left > 0; ) {
+        const n = this.read(source);
+        if (n <= 0) break;
+        left -= n;
+      }
+      this.write(source, source.rest, true);
     }
   }
 }

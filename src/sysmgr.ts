@@ -35,8 +35,9 @@ import {
   type Tap,
 } from "./rundir.ts";
 import type { Settings } from "./settings.ts";
-import { describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
+import { BLANK, describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
 import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
+import { type Times, timesAfter, timesOf } from "./times.ts";
 import {
   type Effect,
   type Event,
@@ -179,8 +180,7 @@ async function takeLock(rundir: RunDir, inherited?: number): Promise<number> {
 type Service = {
   readonly name: string;
   life: Life;
-  /** When the state began, in milliseconds since the epoch. */
-  since: number;
+  times: Times;
   /** False while the status could not be written. */
   saved: boolean;
   /** What its pid file holds: null for none, undefined for what we do not know. */
@@ -214,8 +214,8 @@ type Service = {
   piped: boolean;
   /** Its control/u has run, and may not be run again for this start. */
   prepared: boolean;
-  /** The sysmgr-depends in it whose end wakes us. */
-  waiter: { readonly pid: number; readonly forget: () => void } | null;
+  /** The sysmgr-depends in it whose end wakes us; `begun` is on the clock of now(). */
+  waiter: { readonly pid: number; readonly begun: number; readonly forget: () => void } | null;
 };
 
 /** What a file in a drop box asks for. */
@@ -303,6 +303,8 @@ class Scanner {
   /** The main program, and how it ended. */
   private main: ProcessId | null = null;
   private mainGroup: number | null = null;
+  /** Where it can be put into the foreground. */
+  private terminal = -1;
   private mainExit: Exit | null = null;
   private idleCheck = false;
   /** The sysmgr-prefix that runs; it ends when the pipe that we hold is closed. */
@@ -726,7 +728,7 @@ class Scanner {
     const s: Service = {
       name,
       life,
-      since: Date.now(),
+      times: { since: Date.now(), first: null, ready: null, waited: 0 },
       saved: false,
       pidSaved: undefined,
       timer: null,
@@ -841,10 +843,14 @@ class Scanner {
     }, config.TIDY_DELAY);
   }
 
-  private become(s: Service, life: Life): void {
+  private become(
+    s: Service,
+    life: Life,
+    times = timesAfter(s.times, s.life, life, Date.now()),
+  ): void {
     const before = s.life;
     s.life = life;
-    if (life.state !== before.state) s.since = Date.now();
+    s.times = times;
     if (life.due !== before.due) this.setTimer(s, life.due);
     this.watchEntry(s, life.state === "failed");
     if (statusDiffers(before, life) || life.state !== before.state) this.save(s);
@@ -954,23 +960,29 @@ class Scanner {
   /** Does a sysmgr-depends run in it? Then its end wakes us, however it comes. */
   private isWaiting(s: Service): boolean {
     const [waiter] = this.rundir.waiters(s.name);
-    const pid = waiter?.process.pid;
-    if (pid === s.waiter?.pid) return waiter !== undefined;
+    if (waiter?.process.pid === s.waiter?.pid) return waiter !== undefined;
+    // Of several that wait at the same time, the next one counts from here.
+    const waited = s.waiter !== null;
     this.forgetWaiter(s);
     if (!waiter) return false;
+    const { pid, started } = waiter.process;
+    const begun = waited ? now() : now() - proc.ageOf(started);
     const ended = this.guarded(() => this.lookAtWaiters(s));
-    s.waiter = { pid: waiter.process.pid, forget: whenEnded(waiter.process, ended) };
+    s.waiter = { pid, begun, forget: whenEnded(waiter.process, ended) };
     return true;
   }
 
   private forgetWaiter(s: Service): void {
-    s.waiter?.forget();
+    if (!s.waiter) return;
+    s.waiter.forget();
+    s.times = { ...s.times, waited: s.times.waited + now() - s.waiter.begun };
     s.waiter = null;
   }
 
   private lookAtWaiters(s: Service): void {
     const waited = s.waiter !== null;
     if (s.life.state !== "starting" || !s.life.process || this.isWaiting(s)) return;
+    if (waited) this.save(s);
     // Nobody waits, or not any more: an adopted service may have waited when we came.
     if (waited || s.life.due === null) this.apply(s, { type: "returned" });
   }
@@ -985,7 +997,7 @@ class Scanner {
       finish: s.finish,
       boot: this.boot,
       pidns: this.pidns,
-      since: s.since,
+      ...s.times,
       runs: life.runs,
       short: life.short,
       exit: life.exit,
@@ -1405,16 +1417,7 @@ class Scanner {
   /** What stands for a status that could not be written. */
   private untold(): Status {
     const { boot, pidns } = this;
-    const rest = {
-      since: Date.now(),
-      runs: 0,
-      short: 0,
-      exit: null,
-      next: null,
-      reason: null,
-      logger: false,
-    };
-    return { state: "starting", wanted: "up", process: null, finish: null, boot, pidns, ...rest };
+    return { ...BLANK, state: "starting", wanted: "up", boot, pidns, since: Date.now() };
   }
 
   private isOurs(status: Status): boolean {
@@ -1440,7 +1443,9 @@ class Scanner {
     if (owner) owner.piped = owner.life.process !== null;
     if (s.life.due !== null) this.setTimer(s, s.life.due);
     // Its process ended while nobody was there to write that down.
-    const told = s.life.state === status.state && s.life.wanted === status.wanted;
+    const same = s.life.state === status.state;
+    const told = same && s.life.wanted === status.wanted;
+    s.times = { ...timesOf(status), since: same ? status.since : s.times.since };
     if (!lives && !told) this.save(s);
     if (!lives && status.finish) this.adoptFinish(s, status, status.finish);
     if (!lives) return false;
@@ -1452,17 +1457,19 @@ class Scanner {
     for (const [fd] of readiness) libc.close(fd);
     const timeout = state === "stopping" ? settings.stopTimeout : null;
     const wait = state === "starting" && !s.deafen ? config.SETTLE_DEPENDS : timeout;
-    this.become(s, {
+    const age = proc.ageOf(id.started);
+    const life: Life = {
       ...s.life,
       state,
       wanted: status.wanted,
       process: id,
-      begun: now() - proc.ageOf(id.started),
+      begun: now() - age,
       due: wait === null ? null : now() + wait,
       runs: status.process ? runs : runs + 1,
       settings,
-    });
-    s.since = status.since;
+    };
+    const unrecorded = () => timesAfter(s.times, s.life, life, Date.now() - age);
+    this.become(s, life, status.process ? timesOf(status) : unrecorded());
     // Our predecessor may have died before it sent what it had written down.
     const signal = this.markerOf(s).signal ?? settings.stopSignal;
     if (state === "stopping") this.perform(s, { type: "stop", signal });
@@ -1659,6 +1666,7 @@ class Scanner {
   private startMain(): void {
     const { command = [], running } = this.settings;
     const [name] = command;
+    if (name !== undefined) this.terminal = ownTerminal();
     if (running) this.followMain(running);
     if (name === undefined || running) return;
     const path = findProgram(name);
@@ -1698,13 +1706,15 @@ class Scanner {
 
   /** The terminal is the main program's as long as that runs, if it was ours. */
   private giveTerminal(group: number): void {
-    if (libc.foreground(0) === libc.processGroup()) libc.setForeground(0, group);
+    const { terminal } = this;
+    if (libc.foreground(terminal) === libc.processGroup()) libc.setForeground(terminal, group);
     // Quicker than we were, it may have been stopped for reading in the background.
     libc.kill(-group, SIGNALS.CONT);
   }
 
   private takeTerminal(group: number): void {
-    if (libc.foreground(0) === group) libc.setForeground(0, libc.processGroup());
+    const { terminal } = this;
+    if (libc.foreground(terminal) === group) libc.setForeground(terminal, libc.processGroup());
   }
 
   /**
@@ -1832,11 +1842,18 @@ class Scanner {
 
   private reportWaiting(): void {
     const { shutdown } = this;
-    const left = [...this.services.keys()].map(escapeBytes);
+    const left = this.remaining().map(escapeBytes);
     if (!shutdown || left.length === 0) return;
     const more = left.length > 5 ? ` and ${left.length - 5} more` : "";
     const seconds = Math.max(0, Math.round((shutdown.killAt - now()) / 1000));
     this.log.write("info", `waiting for ${left.slice(0, 5).join(", ")}${more} (${seconds} s left)`);
+  }
+
+  /** Whose end is waited for: at last that of who writes down what the others have said. */
+  private remaining(): string[] {
+    const { command = [] } = this.settings;
+    const left = [...(this.main ? command.slice(0, 1) : []), ...this.services.keys()];
+    return left.length > 0 || !this.prefixer ? left : ["sysmgr-prefix"];
   }
 
   /** KILL to all that is left, and to what is left in their sessions; loggers may read what is left. */
@@ -1965,6 +1982,12 @@ function resting({ state, wanted, next, reason }: Status): Partial<Life> {
 function statusDiffers(a: Life, b: Life): boolean {
   const keys = ["wanted", "process", "runs", "short", "exit", "reason"] as const;
   return keys.some((key) => a[key] !== b[key]);
+}
+
+/** The terminal that we were started from, through whichever descriptor; minus the errno if there is none. */
+function ownTerminal(): number {
+  const open = [0, 1, 2].find((fd) => libc.foreground(fd) >= 0);
+  return open ?? libc.openat(libc.AT_FDCWD, "/dev/tty", libc.O.RDWR | libc.O.NOCTTY);
 }
 
 /** /dev/null for services to read; -1 when what is there is something else. */

@@ -58,11 +58,12 @@ test("of two descriptors, it is told which can be read", () => {
   const ends = libc.pipe();
   const other = libc.pipe();
   if (typeof ends === "number" || typeof other === "number") throw new Error("no pipe");
-  expect(libc.waitReadable(ends.read, other.read, 0)).toEqual([false, false]);
+  const both = new libc.PollSet([{ fd: ends.read }, { fd: other.read }]);
+  expect(both.wait(0)).toEqual([false, false]);
   libc.writeText(other.write, "x");
-  expect(libc.waitReadable(ends.read, other.read, -1)).toEqual([false, true]);
+  expect(both.wait(-1)).toEqual([false, true]);
   libc.close(ends.write);
-  expect(libc.waitReadable(ends.read, other.read, -1)).toEqual([true, true]);
+  expect(both.wait(-1)).toEqual([true, true]);
   for (const fd of [ends.read, other.read, other.write]) libc.close(fd);
 });
 

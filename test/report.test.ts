@@ -1,7 +1,7 @@
 /** How a service's status is shown to people and to programs. */
 import { describe, expect, test } from "bun:test";
 import { isUp, type Shown, statusLine, statusObject } from "../src/report.ts";
-import type { Status } from "../src/status.ts";
+import { BLANK, type Status } from "../src/status.ts";
 
 const NOW = 1_700_000_000_000;
 /** The machine has been up for 1,000 s: a process that was started at 900 s is 100 s old. */
@@ -9,19 +9,17 @@ const moment = { now: NOW, uptime: 1_000_000 };
 const plain = { width: 0, colour: false };
 
 const up: Status = {
+  ...BLANK,
   state: "up",
   wanted: "up",
   process: { pid: 812, started: 90_000 },
-  finish: null,
   boot: "b7d2",
   pidns: "4026",
   since: NOW - 50_000,
+  first: NOW - 100_000,
+  ready: NOW - 50_000,
+  waited: 1_500,
   runs: 1,
-  short: 0,
-  exit: null,
-  next: null,
-  reason: null,
-  logger: false,
 };
 const down: Status = { ...up, state: "down", wanted: "down", process: null };
 const backoff: Status = { ...down, state: "backoff", wanted: "up", runs: 4, exit: { code: 1 } };
@@ -123,6 +121,9 @@ describe("as JSON", () => {
       boot: "b7d2",
       pidns: "4026",
       since: 1_699_999_950,
+      first: 1_699_999_900,
+      ready: 1_699_999_950,
+      waited: 1.5,
       runs: 1,
       short: 0,
       exit: null,

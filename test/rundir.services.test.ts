@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { E } from "../src/libc.ts";
 import { ownProcess, RunDir } from "../src/rundir.ts";
-import type { Status } from "../src/status.ts";
+import { BLANK, type Status } from "../src/status.ts";
 import { list } from "./lib/files.ts";
 import { hostile, plainHostile } from "./unit/hostile.ts";
 import { isRoot, scratchDirectory } from "./unit/scratch.ts";
@@ -27,19 +27,14 @@ let rundir: RunDir;
 const kinds = Object.entries({ ...hostile, ...plainHostile });
 const notFiles = Object.entries(hostile);
 const status: Status = {
+  ...BLANK,
   state: "up",
   wanted: "up",
   process: ownProcess(),
-  finish: null,
   boot: "b7d2",
   pidns: "4026",
   since: 1_700_000_000_123,
   runs: 1,
-  short: 0,
-  exit: null,
-  next: null,
-  reason: null,
-  logger: false,
 };
 
 beforeEach(() => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { SIGNALS, signalName } from "../src/libc.ts";
 import {
+  BLANK,
   describeExit,
   type Exit,
   formatStatus,
@@ -16,19 +17,14 @@ import {
 import { chooseSeed, Random } from "./unit/random.ts";
 
 const plain: Status = {
+  ...BLANK,
   state: "up",
   wanted: "up",
   process: { pid: 812, started: 4711 },
-  finish: null,
   boot: "b7d2f9a0-5c1e-4a53-9c62-0a1b2c3d4e5f",
   pidns: "4026531836",
   since: 1_700_000_000_123,
   runs: 3,
-  short: 0,
-  exit: null,
-  next: null,
-  reason: null,
-  logger: false,
 };
 
 function randomStatus(random: Random): Status {
@@ -47,6 +43,9 @@ function randomStatus(random: Random): Status {
     boot: random.bytes(36, "0123456789abcdef-"),
     pidns: random.bytes(10, "0123456789"),
     since: random.below(2 ** 43),
+    first: maybe(random.below(2 ** 43)),
+    ready: maybe(random.below(2 ** 43)),
+    waited: random.pick([0, 1, random.below(2 ** 43)]),
     runs: random.below(1e9),
     short: random.below(1e6),
     exit: maybe(random.pick(exits)),
@@ -66,6 +65,9 @@ describe("the status file", () => {
       ...plain,
       state: "backoff",
       process: null,
+      first: 1_700_000_000_000,
+      ready: 1_700_000_000_100,
+      waited: 12.3,
       short: 1,
       exit: { signal: 9 },
       next: 1_700_000_002_000,
@@ -73,7 +75,8 @@ describe("the status file", () => {
     };
     const text = formatStatus(full);
     expect(text).toEndWith(
-      "short=1\nexit=signal KILL\nnext=1700000002.000\nreason=a\\x0astate=up\n",
+      "runs=3\nfirst=1700000000.000\nready=1700000000.100\nwaited=0.012\n" +
+        "short=1\nexit=signal KILL\nnext=1700000002.000\nreason=a\\x0astate=up\n",
     );
     expect(text).not.toContain("pid=");
   });

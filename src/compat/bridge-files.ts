@@ -207,7 +207,7 @@ export class SuperviseDir {
 
   /** Commands wait to be read. */
   get isAsked(): boolean {
-    return libc.waitReadable(this.control, this.control, 0)[0];
+    return libc.waitAny([{ fd: this.control }], 0)[0] === true;
   }
 
   /** From now on somebody listens: who opens ok for writing sees that. Minus the errno if not. */

@@ -42,7 +42,7 @@ function start(cwd: string): number {
 
 function succeeds(pid: number): boolean {
   const pidfd = libc.pidfdOpen(pid);
-  const [ended] = libc.waitReadable(pidfd, -1, CHECK_LIMIT);
+  const [ended] = libc.waitAny([{ fd: pidfd }], CHECK_LIMIT);
   if (!ended) libc.kill(pid, libc.SIGNALS.KILL);
   if (pidfd >= 0) libc.close(pidfd);
   const status = libc.waitFor(pid);

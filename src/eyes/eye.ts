@@ -53,7 +53,7 @@ export function chosen(all: readonly Shown[], names: readonly string[]): readonl
 export function plainText(bytes: string): string {
   if (/^[ -[\]-~]*$/.test(bytes)) return bytes;
   return jsonText(bytes).replace(
-    /[\u0080-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]/g,
+    /[\u0080-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]/g,
     (c) => [...Buffer.from(c, "utf8")].map((b) => `\\x${b.toString(16)}`).join(""),
   );
 }

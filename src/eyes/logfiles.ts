@@ -15,6 +15,7 @@ const CURRENT = "current";
 /** The directory may belong to the logger's user: its links lead nowhere for us. */
 const READ = O.RDONLY | O.NONBLOCK | O.NOFOLLOW;
 const PREVIOUS = "previous";
+const ALL = Number.POSITIVE_INFINITY;
 const LABEL = /^@[0-9a-f]{24}/;
 const labelOf = (name = "") => name.slice(0, 25);
 
@@ -50,28 +51,36 @@ export class LogFiles {
   }
   static readonly watchMask = IN.MODIFY | IN.CREATE | IN.MOVED_TO | IN.DELETE;
 
-  /** The last lines, of all files; after that, more() has what comes next. */
-  last(count: number): string[] {
+  /**
+   * The last lines, of all files; after that, more() has what comes next. `size`: no more files are
+   * read once there are so many bytes, and of none more than that.
+   */
+  last(count: number, size = ALL): string[] {
     this.open();
     this.read = sizeOf(this.fd);
-    const lines = this.split(tail(this.fd, this.read, count));
+    const text = tail(this.fd, this.read, count, size);
+    // Not by unshift(): of a million lines it cannot take that many arguments.
+    let lines = this.split(text);
     const older = this.older();
     this.newest = labelOf(older.at(-1));
     if (this.isRotating(0n)) older.push(PREVIOUS);
+    let room = size - text.length;
     for (const name of older.reverse()) {
-      if (lines.length >= count) break;
-      lines.unshift(...this.wholeLines(name, count - lines.length));
+      if (lines.length >= count || room <= 0) break;
+      const more = this.wholeLines(name, count - lines.length, room);
+      room -= more.reduce((sum, line) => sum + line.length + 1, 0);
+      lines = more.concat(lines);
     }
     return lines.slice(Math.max(0, lines.length - count));
   }
 
-  /** The lines that were written since. */
-  more(): string[] {
-    const lines = this.readRest();
+  /** The lines that were written since; of each file, if there is more, only the last `size` bytes. */
+  more(size = ALL): string[] {
+    let lines = this.readRest(size);
     const stat = libc.stat(CURRENT, this.directory);
     if (typeof stat === "number" || stat.ino === this.inode) return lines;
     // Another file is the present one. What was written to the last one meanwhile is its rest.
-    lines.push(...this.readRest());
+    lines = lines.concat(this.readRest(size));
     const { fd, inode, read } = this;
     this.open();
     if (this.fd < 0 || this.isRotating(inode)) {
@@ -80,14 +89,13 @@ export class LogFiles {
       Object.assign(this, { fd, inode, read });
       return lines;
     }
-    lines.push(...this.takePartial());
+    lines = lines.concat(this.takePartial());
     for (const name of this.between(inode)) {
-      lines.push(...this.wholeLines(name, Number.POSITIVE_INFINITY));
+      lines = lines.concat(this.wholeLines(name, ALL, size));
     }
     // Only now: while it is open, no other file gets its inode.
     if (fd >= 0) libc.close(fd);
-    lines.push(...this.readRest());
-    return lines;
+    return lines.concat(this.readRest(size));
   }
 
   /** What stands at the end without a newline. */
@@ -104,16 +112,27 @@ export class LogFiles {
     this.read = 0;
   }
 
-  private readRest(): string[] {
-    const text = readRange(this.fd, this.read, Number.POSITIVE_INFINITY);
+  private readRest(size: number): string[] {
+    const skipped = sizeOf(this.fd) - this.read - size;
+    if (skipped > 0) {
+      this.read += skipped;
+      this.partial = "";
+    }
+    const text = readRange(this.fd, this.read, ALL);
     this.read += text.length;
     return this.split(text);
   }
 
   /** Whole lines; what is left waits for its end. */
   private split(text: string): string[] {
-    const lines = (this.partial + text).split("\n");
-    this.partial = lines.pop() ?? "";
+    const end = text.lastIndexOf("\n");
+    if (end < 0) {
+      // Not looked at again: a line may come in ten thousand pieces.
+      this.partial += text;
+      return [];
+    }
+    const lines = (this.partial + text.slice(0, end)).split("\n");
+    this.partial = text.slice(end + 1);
     return lines;
   }
 
@@ -150,10 +169,10 @@ export class LogFiles {
     return typeof stat === "number" ? null : stat.ino;
   }
 
-  private wholeLines(name: string, count: number): string[] {
+  private wholeLines(name: string, count: number, size: number): string[] {
     const fd = libc.openat(this.directory, name, READ);
     if (fd < 0) return [];
-    const lines = tail(fd, sizeOf(fd), count).split("\n");
+    const lines = tail(fd, sizeOf(fd), count, size).split("\n");
     libc.close(fd);
     if (lines.at(-1) === "") lines.pop();
     return lines;
@@ -182,13 +201,13 @@ function readRange(fd: number, from: number, to: number): string {
   return parts.join("");
 }
 
-/** No more than so many lines before a place. */
-function tail(fd: number, end: number, lines: number): string {
-  if (lines === Number.POSITIVE_INFINITY) return readRange(fd, 0, end);
+/** No more than so many lines before a place, nor, but for the rest of a block, so many bytes. */
+function tail(fd: number, end: number, lines: number, size: number): string {
+  if (lines === ALL && size === ALL) return readRange(fd, 0, end);
   if (lines <= 0) return "";
   const parts: string[] = [];
   // One newline more than lines: the last line has one too.
-  for (let at = end, found = 0; at > 0 && found <= lines; ) {
+  for (let at = end, found = 0; at > 0 && found <= lines && end - at < size; ) {
     const begin = Math.max(0, at - CHUNK);
     const part = readRange(fd, begin, at);
     found += part.split("\n").length - 1;

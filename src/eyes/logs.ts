@@ -1,7 +1,7 @@
 /** svctl logs: what a service's logger has written. */
 import { Alarm } from "../alarm.ts";
 import { parseCount } from "../bytes.ts";
-import { Failure, out, UsageError } from "../cli.ts";
+import { endIfUnread, Failure, out, UsageError } from "../cli.ts";
 import * as libc from "../libc.ts";
 import { EPOCH } from "../log/convert.ts";
 import { RunDir } from "../rundir.ts";
@@ -21,6 +21,8 @@ Print what the logger of a service has written, with the time of each line.
 export const spec = { boolean: ["f"], string: ["n"], alias: { f: "follow", n: "lines" } };
 
 const FOLLOWED = 10;
+/** How often is looked whether anybody still reads, if nothing is written. */
+const LOOK = 1_000;
 
 export async function run({ options, names, sysdir, rundir: path }: View): Promise<number> {
   const [name, ...more] = names;
@@ -44,7 +46,8 @@ export async function run({ options, names, sysdir, rundir: path }: View): Promi
   while (follow) {
     alarm.watch("log", files.watchPath, LogFiles.watchMask);
     print(files.more());
-    await alarm.ring(Number.POSITIVE_INFINITY);
+    endIfUnread();
+    await alarm.ring(performance.now() + LOOK);
   }
   files.close();
   return 0;
@@ -63,9 +66,12 @@ function showLine(line: string, isTerminal: boolean): string {
   return time + (isTerminal ? utf8(plainLine(rest)) : rest);
 }
 
+/** No screen is wider. */
+const SCREEN_WIDTH = 4_096;
+
 /** The same as text, for the screen of top. */
 export function screenLine(line: string): string {
-  const { time, rest } = timeOf(line);
+  const { time, rest } = timeOf(line.slice(0, SCREEN_WIDTH));
   return time + plainLine(rest);
 }
 

@@ -90,10 +90,10 @@ function drawBar(
   const height = row - 6;
   const base = top + height - (height - 9) / 2;
   const parts = [text(MARGIN, base, shorten(bar.name, LONGEST))];
-  // What it did before is not known.
+  // What it did between its first start and these is not known.
   if (bar.earlier !== null) {
     const y = top + height / 2;
-    parts.push(line(left, y, x(bar.earlier), y, "unknown"));
+    parts.push(line(x(bar.earlier.from), y, x(bar.earlier.to), y, "unknown"));
   }
   for (const { kind, from, to } of bar.spans) {
     if (from > end) continue;

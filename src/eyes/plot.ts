@@ -24,8 +24,8 @@ export const spec = { string: ["end"] };
 export type Bar = {
   /** As text. */
   readonly name: string;
-  /** When what is known of it begins, if it was started before: that is not known. */
-  readonly earlier: number | null;
+  /** From its first start to what is known of it, if that is not all; null: all is known. */
+  readonly earlier: { readonly from: number; readonly to: number } | null;
   readonly spans: readonly Span[];
   /** What is written behind it. */
   readonly note: string;
@@ -43,7 +43,6 @@ export function run(view: View): number {
   const stat = proc.readStat(rundir.supervisor() ?? 0);
   if (!stat) throw new Failure(`no sysmgr works on ${view.rundir}`);
   const all = new Census(rundir, "once").look();
-  const depends = new Map(all.map(({ name }) => [name, rundir.depends(name)]));
   const wall = Date.now();
   const age = proc.ageOf(stat.started);
   const clock = {
@@ -53,7 +52,7 @@ export function run(view: View): number {
     ofStart: (started: number) =>
       Math.max(0, (started - stat.started) * (1000 / proc.TICKS_PER_SECOND)),
   };
-  out(utf8(draw(plot(all, depends, clock, end))));
+  out(utf8(draw(plot(all, clock, end))));
   return 0;
 }
 
@@ -72,30 +71,22 @@ export type Clock = {
 };
 
 /** What to draw, from what the status files tell. Pure. */
-export function plot(
-  all: readonly Shown[],
-  depends: ReadonlyMap<string, readonly string[]>,
-  clock: Clock,
-  end: number | null,
-): Plot {
-  const statuses = new Map(all.flatMap((s) => (s.status ? [[s.name, s.status] as const] : [])));
-  const bars = [...statuses]
-    .map(([name, status]) => {
-      const needed = (depends.get(name) ?? []).flatMap((n) => statuses.get(n) ?? []);
-      return barOf(name, status, needed, clock);
-    })
+export function plot(all: readonly Shown[], clock: Clock, end: number | null): Plot {
+  const known = all.flatMap((s) => (s.status ? [{ ...s, status: s.status }] : []));
+  const bars = known
+    .map((service) => barOf(service, clock))
     .sort((a, b) => beginning(a) - beginning(b) || (a.name < b.name ? -1 : 1));
   const last = Math.max(0, ...bars.flatMap((bar) => lastChange(bar, clock.now)));
   const shown = end ?? Math.min(clock.now, Math.max(last * 1.15, 100));
-  return { bars, end: shown, title: titleOf([...statuses.values()], clock.now) };
+  return { bars, end: shown, title: titleOf(known, clock.now) };
 }
 
-function titleOf(all: readonly Status[], age: number): string {
-  const up = all.filter((s) => s.state === "up").length;
+function titleOf(all: readonly Known[], age: number): string {
+  const up = all.filter((s) => s.status.state === "up").length;
   return `${all.length} service${all.length === 1 ? "" : "s"}, ${up} up, ${formatAge(age)} after sysmgr was started`;
 }
 
-const beginning = (bar: Bar) => bar.spans[0]?.from ?? 0;
+const beginning = (bar: Bar) => bar.earlier?.from ?? bar.spans[0]?.from ?? 0;
 
 function lastChange({ spans }: Bar, now: number): number[] {
   return spans.flatMap(({ kind, from, to }) => {
@@ -104,60 +95,54 @@ function lastChange({ spans }: Bar, now: number): number[] {
   });
 }
 
-function barOf(name: string, status: Status, needed: readonly Status[], clock: Clock): Bar {
+type Known = Shown & { readonly status: Status };
+
+function barOf({ name, status, waitingFor }: Known, clock: Clock): Bar {
+  const { state, process, runs } = status;
   const since = clock.ofWall(status.since);
-  const began = status.process ? Math.min(clock.ofStart(status.process.started), since) : since;
-  const spans = spansOf(status, began, since, needed, clock);
+  const first = status.first === null ? null : clock.ofWall(status.first);
+  const began = beganAt(status, first, clock);
+  const life = began === null ? [] : lifeOf(status, began, waitingFor.length > 0, clock);
+  const rests = !process || state === "stopping";
+  const spans = rests ? [...life, { kind: state, from: since, to: clock.now }] : life;
   const lasting = spans.filter(({ from, to }) => to > from);
-  const from = spans[0]?.from ?? since;
-  const wasThere = status.runs > (status.process ? 1 : 0);
+  const isWhole = runs === 0 || (runs === 1 && began !== null);
   return {
     name: plainText(name),
-    earlier: wasThere ? from : null,
+    earlier: isWhole ? null : { from: first ?? 0, to: began ?? since },
     spans: lasting.length > 0 ? lasting : spans.slice(-1),
-    note: noteOf(status, since - began),
+    note: noteOf(status, since - (began ?? since)),
   };
 }
 
-function spansOf(
-  status: Status,
-  began: number,
-  since: number,
-  needed: readonly Status[],
-  clock: Clock,
-): Span[] {
-  const { state, process } = status;
-  const { now } = clock;
-  if (!process) return [{ kind: state, from: since, to: now }];
-  if (state === "stopping")
-    return [
-      { kind: "up", from: began, to: since },
-      { kind: state, from: since, to: now },
-    ];
-  // It waits for what it needs, then it starts itself.
-  const ready = state === "up" ? since : now;
-  const waited = waitedUntil(began, ready, needed, clock);
-  const spans: Span[] = [
-    { kind: "waiting", from: began, to: waited },
-    { kind: "starting", from: waited, to: ready },
+/** Where what is known of the present life, or of the last one, begins. */
+function beganAt(status: Status, first: number | null, clock: Clock): number | null {
+  const { process, runs, ready } = status;
+  const since = clock.ofWall(status.since);
+  if (process) return Math.min(clock.ofStart(process.started), since);
+  if (runs === 1 && first !== null) return Math.min(first, since);
+  return ready === null ? null : Math.min(clock.ofWall(ready), since);
+}
+
+/** It waits for others, then it starts itself, then it is up: until it is stopped, or ends, or now. */
+function lifeOf(status: Status, began: number, waits: boolean, clock: Clock): Span[] {
+  const { state, process, ready, since, waited } = status;
+  const end = process && state !== "stopping" ? clock.now : clock.ofWall(since);
+  const wasReady = ready !== null || state === "up";
+  const up = wasReady ? Math.min(end, Math.max(began, clock.ofWall(ready ?? since))) : end;
+  const started = waits && !wasReady ? up : Math.min(up, began + waited);
+  return [
+    { kind: "waiting", from: began, to: started },
+    { kind: "starting", from: started, to: up },
+    { kind: "up", from: up, to: end },
   ];
-  return state === "up" ? [...spans, { kind: "up", from: since, to: now }] : spans;
 }
 
-/** Until the last of those was up; one that came up later than it has been restarted meanwhile. */
-function waitedUntil(
-  began: number,
-  ready: number,
-  needed: readonly Status[],
-  clock: Clock,
-): number {
-  const times = needed.map((s) => (s.state === "up" ? clock.ofWall(s.since) : ready));
-  return Math.max(began, ...times.filter((time) => time <= ready));
-}
-
-function noteOf({ state, runs, exit, process, reason, wanted }: Status, took: number): string {
+function noteOf(status: Status, took: number): string {
+  const { state, runs, exit, process, reason, wanted, waited } = status;
   const words: string[] = [];
-  if (process && state === "up") words.push(`up after ${seconds(took)}`);
+  const part = waited > 0 ? ` (waited ${seconds(waited)})` : "";
+  if (process && state === "up") words.push(`up after ${seconds(took)}${part}`);
   else words.push(state);
   if (runs > 1) words.push(`${runs - 1} restart${runs === 2 ? "" : "s"}`);
   if (exit) words.push(`${process ? "last " : ""}${describeExit(exit)}`);

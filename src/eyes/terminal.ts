@@ -1,6 +1,7 @@
 /** A terminal for a program that fills it: keys one by one, lines in their places. */
 import * as libc from "../libc.ts";
 import { O } from "../libc.ts";
+import { utf8 } from "./eye.ts";
 
 const c = libc.bind({
   cfmakeraw: { args: ["ptr"], returns: "void" },
@@ -16,6 +17,10 @@ const TERMIOS = 128;
 
 const ENTER = "\x1b[?1049h\x1b[?25l\x1b[H\x1b[J";
 const LEAVE = "\x1b[?25h\x1b[?1049l";
+const CLEAR = "\x1b[H\x1b[J";
+
+/** A terminal that takes nothing for so long has nobody who reads it: then we do not wait for it. */
+const PATIENCE = 200;
 
 /** The size of a terminal in characters; what nobody knows is 80 by 24. */
 export function sizeOf(fd: number): { rows: number; columns: number } {
@@ -29,8 +34,8 @@ export class Terminal {
   private readonly saved = new Uint8Array(new ArrayBuffer(TERMIOS));
   private readonly raw = new Uint8Array(new ArrayBuffer(TERMIOS));
   private entered = false;
-  /** What stands on the screen now, line by line. */
-  private drawn: string[] = [];
+  /** What stands on the screen now, line by line; null: nobody knows. */
+  private drawn: readonly string[] | null = [];
 
   private constructor(private readonly fd: number) {
     c.tcgetattr(fd, this.saved);
@@ -69,19 +74,18 @@ export class Terminal {
 
   /** Whatever was there may be gone. */
   forget(): void {
-    this.drawn = [];
-    this.write("\x1b[H\x1b[J");
+    this.drawn = null;
   }
 
   /** Shows these lines, which fit it; only those that changed are written. */
   draw(lines: readonly string[]): void {
-    let text = "";
+    const before = this.drawn ?? [];
+    let text = this.drawn ? "" : CLEAR;
     for (const [i, line] of lines.entries()) {
-      if (this.drawn[i] !== line) text += `\x1b[${i + 1};1H${line}\x1b[0m\x1b[K`;
+      if (before[i] !== line) text += `\x1b[${i + 1};1H${line}\x1b[0m\x1b[K`;
     }
-    if (lines.length < this.drawn.length) text += `\x1b[${lines.length + 1};1H\x1b[J`;
-    this.drawn = [...lines];
-    if (text !== "") this.write(text);
+    if (lines.length < before.length) text += `\x1b[${lines.length + 1};1H\x1b[J`;
+    this.drawn = this.write(text) ? lines : null;
   }
 
   /** Tells of keys, until there are none any more: the terminal was hung up. */
@@ -99,14 +103,16 @@ export class Terminal {
     }
   }
 
-  /** Waits where it is slow, but not for ever: it may be hung up. */
-  private write(text: string): void {
-    for (let rest = Buffer.from(text, "utf8").toString("latin1"); rest !== ""; ) {
+  /** True when all was written. Waits where it is slow, but not for ever. */
+  private write(text: string): boolean {
+    for (let rest = utf8(text); rest !== ""; ) {
       const n = libc.writeText(this.fd, rest);
-      if (n === -libc.E.AGAIN) libc.waitWritable(this.fd);
-      else if (n < 0 && n !== -libc.E.INTR) return;
-      else if (n > 0) rest = rest.slice(n);
+      if (n > 0) rest = rest.slice(n);
+      else if (n === -libc.E.AGAIN) {
+        if (!libc.waitAny([{ fd: this.fd, write: true }], PATIENCE)[0]) return false;
+      } else if (n !== -libc.E.INTR) return false;
     }
+    return true;
   }
 }
 

@@ -51,8 +51,9 @@ const INTERVAL = 2_000;
 const PAUSE = 100;
 /** How often the log that is followed is looked at. */
 const LOG_PAUSE = 250;
-/** Lines of a log that are kept for the screen. */
+/** Lines of a log that are kept for the screen, and how many bytes are read for that at once. */
 const LOG_LINES = 500;
+const LOG_SIZE = 1_048_576;
 
 export async function run(view: View): Promise<number> {
   const { options } = view;
@@ -64,7 +65,9 @@ export async function run(view: View): Promise<number> {
   if (options.has("once") || typeof terminal === "number") {
     const sampler = new Sampler(new Census(rundir, "once"), view.names);
     const rows = sortRows(filterRows(sampler.measure(), filter), sort, false);
-    const width = libc.isTerminal(1) ? sizeOf(1).columns : Number(getenv("COLUMNS")) || 132;
+    const width = libc.isTerminal(1)
+      ? sizeOf(1).columns
+      : parseCount(getenv("COLUMNS") ?? "") || 132;
     const wide = layout(rows, width);
     const lines = [heading(wide, width), ...rows.map((row) => line(row, wide, width))];
     out(utf8(lines.map((text) => `${text.trimEnd()}\n`).join("")));
@@ -139,7 +142,7 @@ class Top {
     }
     process.on(
       "SIGWINCH",
-      this.guarded(() => this.redraw()),
+      this.guarded(() => this.redrawLater()),
     );
     process.on("SIGTSTP", () => this.suspend());
     process.on(
@@ -232,7 +235,7 @@ class Top {
   private openLog(name: string): void {
     const files = findLog(name, this.sampler.census.directory, this.view.sysdir);
     const title = `log of ${plainText(name)}`;
-    this.log = { title, files, lines: (files?.last(LOG_LINES) ?? []).map(screenLine) };
+    this.log = { title, files, lines: (files?.last(LOG_LINES, LOG_SIZE) ?? []).map(screenLine) };
     this.following = setInterval(
       this.guarded(() => this.show()),
       LOG_PAUSE,
@@ -243,7 +246,8 @@ class Top {
   private readLog(): void {
     const log = this.log;
     if (!log?.files) return;
-    log.lines = [...log.lines, ...log.files.more().map(screenLine)].slice(-LOG_LINES);
+    const fresh = log.files.more(LOG_SIZE).slice(-LOG_LINES).map(screenLine);
+    log.lines = [...log.lines, ...fresh].slice(-LOG_LINES);
   }
 
   private closeLog(): void {
@@ -252,9 +256,10 @@ class Top {
     this.log = null;
   }
 
-  private redraw(): void {
+  /** Its size changes step by step while somebody drags a corner of it. */
+  private redrawLater(): void {
     this.terminal.forget();
-    this.show();
+    this.later();
   }
 
   /**

@@ -1,6 +1,6 @@
 /** svctl watch: one line for whatever happens to services, from now on. */
 import { CLIENT_POLL } from "../../config.ts";
-import { out } from "../cli.ts";
+import { endIfUnread, out } from "../cli.ts";
 import * as libc from "../libc.ts";
 import { type Shown, statusObject } from "../report.ts";
 import type { RunDir } from "../rundir.ts";
@@ -49,6 +49,7 @@ export async function run({ options, names, rundir: path }: View): Promise<numbe
     const lines = events.filter((e) => !e.shown || wanted(e.shown));
     const show = options.has("json") ? jsonLine : textLine;
     if (lines.length > 0) out(lines.map((e) => show(e, now)).join(""));
+    endIfUnread();
     await nextChange(census);
   }
 }
@@ -58,7 +59,7 @@ async function nextChange(census: Census): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   census.listen(resolve);
   const timer = census.isBlind ? setTimeout(resolve, CLIENT_POLL) : null;
-  // A sysmgr that is killed changes no file; and this keeps the process alive.
+  // A sysmgr that is killed changes no file, and a reader that goes away none either.
   const slow = setInterval(resolve, 1_000);
   await promise;
   if (timer) clearTimeout(timer);

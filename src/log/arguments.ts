@@ -1,4 +1,7 @@
-/** How the originals read their arguments. */
+/**
+ * How the originals read their arguments. minimist cannot: it tells neither in which order options
+ * were given, nor after which of them one is wrong, which is what their messages and exits go by.
+ */
 import { out } from "../cli.ts";
 
 /** Says how it is used if that is all that was asked; the originals know no options. */

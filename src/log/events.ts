@@ -11,6 +11,7 @@ import * as libc from "../libc.ts";
 
 export class Events {
   private readonly fd: number;
+  private readonly set: libc.PollSet;
 
   /** The first time it does not return: to be called before anything is done. */
   constructor(program: string, signals: readonly number[]) {
@@ -20,6 +21,7 @@ export class Events {
     // The kernel has called us after the path that we were begun from: "exe".
     libc.setProcessName(program);
     this.fd = libc.signalDescriptor(signals);
+    this.set = new libc.PollSet([{ fd: 0 }, { fd: this.fd }]);
   }
 
   /**
@@ -27,7 +29,7 @@ export class Events {
    * (-1: for ever). Signals come first, and all at once.
    */
   wait(milliseconds = -1): { readonly input: boolean; readonly signals: readonly number[] } {
-    const [input, signalled] = libc.waitReadable(0, this.fd, milliseconds);
+    const [input = false, signalled] = this.set.wait(milliseconds);
     return { input, signals: signalled ? this.signals() : [] };
   }
 

@@ -19,7 +19,8 @@ patientScenario("a control script that succeeds stands for the signal", async (b
   const web = box.declare("web");
   const scripts = SIGNALS.map(([, letter]) => [
     `control/${letter}`,
-    `trace custom ${letter} in $(basename "$PWD") of $SYSMGR_SERVICE; exit $(cat ../../code)`,
+    // Read first: the test goes on once it has traced.
+    `code=$(cat ../../code); trace custom ${letter} in $(basename "$PWD") of $SYSMGR_SERVICE; exit $code`,
   ]);
   write(`${box.dir}/code`, "0");
   web.installDirectory(trapping(...SIGNALS.map(([, , signal]) => signal)), {

@@ -93,6 +93,29 @@ patientScenario("watch prints what happens, as text and as JSON", async (box) =>
   for (const each of [text, json, one]) await each.end();
 });
 
+/** Runs it with a reader that does not read; resolves to its exit code. */
+async function withoutReader(box: Sandbox, args: readonly string[]): Promise<number> {
+  const script = `{ svctl "$@"; echo $? >${box.dir}/code; } | :`;
+  await box.run(["sh", "-c", script, "sh", ...args], {
+    env: { PATH: `${BIN}:${process.env.PATH}` },
+  });
+  return Number(await until(() => read(`${box.dir}/code`), "svctl ends"));
+}
+
+patientScenario("watch ends when nobody reads any more, though nothing happens", async (box) => {
+  await box.start();
+  expect(await withoutReader(box, ["watch"])).toBe(141);
+});
+
+patientScenario(
+  "logs -f ends when nobody reads any more, though nothing is written",
+  async (box) => {
+    makeDirectory(`${box.sysdir}/web/log/main`);
+    write(`${box.sysdir}/web/log/main/current`, "");
+    expect(await withoutReader(box, ["logs", "-f", "web"])).toBe(141);
+  },
+);
+
 patientScenario("watch tells who waits for whom", async (box) => {
   const gate = `${box.dir}/gate`;
   box.declare("db").installDirectory(STAY, { check: `test -e ${gate}` });

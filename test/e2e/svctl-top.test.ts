@@ -1,6 +1,6 @@
 /** svctl top on a terminal, and printed once. */
 import { expect } from "bun:test";
-import { list, read } from "../lib/files.ts";
+import { append, list, makeDirectory, read, remove, rename, write } from "../lib/files.ts";
 import { children, kill, lives } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { patientScenario } from "../lib/scenario.ts";
@@ -241,3 +241,129 @@ patientScenario("it is sorted, filtered, and as wide as COLUMNS says", async (bo
   const nobody = await box.run(["svctl", "top", "nosuch"]);
   expect(nobody).toEqual({ code: 1, out: "", err: "svctl: nosuch: no such service\n" });
 });
+
+// -------------------------------------------------------------------- hostile
+
+patientScenario("the smallest terminals are drawn on, whatever is shown", async (box) => {
+  for (const name of ["web", "\x1b[2J", "\xe2\x80\xae\xff"]) box.service(name, "exit 1");
+  await box.start();
+  const terminal = await top(box);
+  for (const size of [
+    { cols: 1, rows: 1 },
+    { cols: 2, rows: 300 },
+    { cols: 500, rows: 2 },
+    { cols: 9, rows: 3 },
+  ]) {
+    const before = terminal.said.length;
+    terminal.resize(size);
+    await terminal.says(/\^\[\[H\^\[\[J/, before);
+    for (const key of ["j", "/", "w", "\x1b", "h", "h", "l", "G", "q", "x", "\r"])
+      terminal.type(key);
+    // Only where it is wide enough is there anything to be read.
+    terminal.resize({ cols: 80, rows: 24 });
+    await terminal.says(/NAME +STATE[^\n]*$/, before);
+  }
+  terminal.type("q");
+  expect(await terminal.child.exited).toBe(0);
+  expect(terminal.said).not.toContain("^[[2J");
+});
+
+patientScenario("a storm of new sizes is drawn when it is over", async (box) => {
+  box.service("web");
+  await box.start();
+  const terminal = await top(box);
+  const before = terminal.said.length;
+  for (let i = 0; i < 500; i++) terminal.resize({ cols: 20 + (i % 100), rows: 4 + (i % 30) });
+  for (let i = 0; i < 500; i++) kill(terminal.child.pid, "SIGWINCH");
+  terminal.resize({ cols: 77, rows: 9 });
+  await terminal.says(/\[9;1H.*$/s, before);
+  terminal.type("q");
+  expect(await terminal.child.exited).toBe(0);
+  expect(terminal.said.split("^[[H^[[J").length).toBeLessThan(200);
+});
+
+patientScenario("what stands in a log does nothing to the terminal", async (box) => {
+  const odd = box.declare("odd").installDirectory(STAY);
+  const kept = `${odd.entry}/log/main`;
+  makeDirectory(kept);
+  write(`${kept}/current`, `${"y".repeat(3_000_000)}\n\x1b[35mred\x9b2J\rback\b\x07\n`);
+  await box.start();
+  const terminal = await top(box);
+  await press(terminal, "l", /yyy~/);
+  await terminal.says(/\\x1b\[35mred\\x9b2J\\x0dback\\x08\\x07/);
+  append(`${kept}/current`, `\x1b]0;${"z".repeat(600_000)}\nend\n`);
+  await terminal.says(/\\x1b\]0;zzz/);
+  await terminal.says(/end/);
+  await press(terminal, "q", /NAME +STATE/);
+  terminal.type("q");
+  expect(await terminal.child.exited).toBe(0);
+  for (const bytes of ["^[[35m", "^[]", "\x9b", "\x07", "\b"])
+    expect(terminal.said).not.toContain(bytes);
+});
+
+patientScenario("a status of garbage is no service, and top goes on", async (box) => {
+  const [web, db] = [box.service("web"), box.service("db")];
+  const sysmgr = await box.start();
+  await web.running();
+  await db.running();
+  const terminal = await top(box);
+  await terminal.says(/2 services/);
+  sysmgr.signal("SIGSTOP");
+  for (const garbage of ["\0\xff\n=\n", "state=up\n", "x".repeat(100_000), ""]) {
+    const before = terminal.said.length;
+    write(`${web.directory}/.garbage`, garbage);
+    rename(`${web.directory}/.garbage`, web.file("status"));
+    await terminal.says(/1 service,|1 service\b/, before);
+    expect(terminal.child.exitCode).toBeNull();
+    write(`${web.directory}/.good`, `state=up\nwanted=up\nsince=1.000\nruns=1\n`);
+    rename(`${web.directory}/.good`, web.file("status"));
+    await terminal.says(/2 services/, before);
+  }
+  remove(web.file("status"));
+  makeDirectory(web.file("status"));
+  await terminal.says(/1 service\b/, terminal.said.length - 1);
+  terminal.type("q");
+  expect(await terminal.child.exited).toBe(0);
+  remove(web.file("status"));
+  sysmgr.signal("SIGCONT");
+});
+
+patientScenario(
+  "a terminal that nobody reads does not keep it from ending",
+  async (box) => {
+    for (let i = 0; i < 300; i++) box.service(`a-service-with-a-long-name-${i}`);
+    await box.start();
+    // It is script(1) that reads what is written there.
+    const reader = Bun.spawn(
+      ["script", "-qc", `stty rows 500 cols 200; exec ${BIN}/svctl top`, "/dev/null"],
+      {
+        env: {
+          ...box.environment,
+          SYSDIR: box.sysdir,
+          RUNDIR: box.rundir,
+          TERM: "xterm",
+          SHELL: "/bin/sh",
+        },
+        stdio: ["pipe", "ignore", "ignore"],
+      },
+    );
+    const pid = await until(() => childOf(reader.pid, "svctl"), "svctl runs");
+    const watches = () =>
+      list(`/proc/${pid}/fdinfo`).some((fd) =>
+        read(`/proc/${pid}/fdinfo/${fd}`)?.includes("inotify wd:"),
+      );
+    await until(watches, "it watches");
+    reader.kill("SIGSTOP");
+    // Each of these draws the whole screen.
+    const full = () => {
+      kill(pid, "SIGWINCH");
+      return read(`/proc/${pid}/wchan`)?.includes("poll") && read(`/proc/${pid}/syscall`);
+    };
+    await until(full, "it waits for the terminal");
+    kill(pid, "SIGTERM");
+    await until(() => !lives(pid), "it ends");
+    reader.kill("SIGCONT");
+    await reader.exited;
+  },
+  Bun.which("script") !== null,
+);

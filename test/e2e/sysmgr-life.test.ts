@@ -114,6 +114,8 @@ scenario("the status file says what is so", async (box) => {
     pidns: readlinkSync("/proc/self/ns/pid").replace(/\D/g, ""),
     since: expect.stringMatching(/^\d+\.\d{3}$/),
     runs: "1",
+    first: expect.stringMatching(/^\d+\.\d{3}$/),
+    ready: web.status.since,
   });
   expect(read(web.file("pid"))).toBe(`${pid}\n`);
   const since = Number(web.status.since);
@@ -128,6 +130,8 @@ scenario("the status file says what is so", async (box) => {
     pidns: web.status.pidns,
     since: expect.any(String),
     runs: "1",
+    first: expect.any(String),
+    ready: expect.any(String),
     exit: "signal TERM",
   });
   expect(exists(web.file("pid"))).toBeFalse();

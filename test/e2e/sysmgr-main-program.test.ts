@@ -6,6 +6,7 @@ import { environment, kill, lives, readStat } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
 import { STAY, trapping } from "../lib/service.ts";
+import { OnTerminal } from "../lib/terminal.ts";
 import { until } from "../lib/until.ts";
 
 /** A main program that tells of what happens to it in the same way as a service. */
@@ -52,7 +53,7 @@ trace ready; while :; do sleep 0.02; done`,
   expect(web.lines.at(-1)).toBe("term");
 });
 
-patientScenario("one that ignores TERM holds nobody up for long", async (box) => {
+patientScenario("one that ignores TERM holds nobody up for long, and is named", async (box) => {
   const web = box.service("web");
   const { main, args } = mainProgram(box, `trap '' TERM; trace ready; ${STAY}`);
   const sysmgr = await box.start({ args });
@@ -60,6 +61,7 @@ patientScenario("one that ignores TERM holds nobody up for long", async (box) =>
   await main.traced("ready");
   sysmgr.signal("SIGTERM");
   expect(await sysmgr.exited()).toBe(128 + 9);
+  expect(sysmgr.messages).toContain(`waiting for ${box.dir}/main, web (`);
 });
 
 patientScenario("other signals go to it, and mean nothing to sysmgr", async (box) => {
@@ -136,69 +138,68 @@ function command(box: Sandbox, script: string): string[] {
   return [`${BIN}/sysmgr`, "-q", "-d", box.sysdir, "-r", box.rundir, "--", "sh", "-c", script];
 }
 
-/** A program on a terminal of its own. */
-function onTerminal(box: Sandbox, words: string[]) {
-  let text = "";
-  const child = Bun.spawn(words, {
-    env: { ...box.environment, PS1: "$ " },
-    terminal: {
-      data: (_, bytes) => {
-        text += Buffer.from(bytes).toString("latin1");
-      },
-    },
-  });
-  const says = async (pattern: RegExp) =>
-    await until(() => pattern.test(text), `it says ${pattern}`);
-  return { child, type: (keys: string) => child.terminal?.write(keys), says, said: () => text };
-}
-
 patientScenario("the terminal is its own: it reads, and ctrl-C is for it alone", async (box) => {
   const web = box.service("web");
   const script = `trap 'echo interrupted' INT; echo ready; read -r line; echo "got $line"; until read -r x; do :; done; exit 3`;
-  const { child, type, says } = onTerminal(box, command(box, script));
-  await says(/ready/);
+  const terminal = new OnTerminal(box, command(box, script));
+  await terminal.says(/ready/);
   const pid = await web.running();
-  const main = readStat(childOf(child.pid, "sh"));
-  expect(main?.session).toBe(readStat(child.pid)?.session);
-  type("hello\n");
-  await says(/got hello/);
-  type("\x03");
-  await says(/interrupted/);
-  expect([web.pid, child.exitCode]).toEqual([pid, null]);
-  type("end\n");
-  expect(await child.exited).toBe(3);
+  const main = readStat(childOf(terminal.child.pid, "sh"));
+  expect(main?.session).toBe(readStat(terminal.child.pid)?.session);
+  terminal.type("hello\n");
+  await terminal.says(/got hello/);
+  terminal.type("\x03");
+  await terminal.says(/interrupted/);
+  expect([web.pid, terminal.child.exitCode]).toEqual([pid, null]);
+  terminal.type("end\n");
+  expect(await terminal.child.exited).toBe(3);
 });
+
+for (const [what, redirection] of [
+  ["its input is a pipe", ": |"],
+  ["nothing of it is open", "exec </dev/null >/dev/null 2>&1;"],
+] as const) {
+  patientScenario(`it may read from the terminal, too, where ${what}`, async (box) => {
+    const main = box.declare("main");
+    const script = `read -r line </dev/tty; echo "$line" >${main.traceFile}`;
+    const words = command(box, script).map(quoteWord).join(" ");
+    const terminal = new OnTerminal(box, ["sh", "-c", `${redirection} ${words}`]);
+    terminal.type("hello\n");
+    await terminal.child.exited;
+    expect(main.lines).toEqual(["hello"]);
+  });
+}
 
 patientScenario(
   "ctrl-Z stops both for the shell, which goes on with both",
   async (box) => {
-    const { child, type, says, said } = onTerminal(box, ["bash", "--norc", "-i"]);
-    await says(/\$ /);
+    const terminal = new OnTerminal(box, ["bash", "--norc", "-i"], { TERM: "dumb" });
+    await terminal.says(/\$ /);
     const words = command(box, "echo ready; while read -r x; do echo got-$x; done; exit 4")
       .map(quoteWord)
       .join(" ");
-    type(`${words}\n`);
-    await says(/\nready/);
-    type("\x1a");
-    await says(/Stopped/);
-    type("echo shell$((1+1))\n");
-    await says(/shell2/);
+    terminal.type(`${words}\n`);
+    await terminal.says(/\nready/);
+    terminal.type("\x1a");
+    await terminal.says(/Stopped/);
+    terminal.type("echo shell$((1+1))\n");
+    await terminal.says(/shell2/);
     // In the background it wants to read, and is stopped again.
-    type("bg\n");
-    await says(/bg\r\n/);
-    type("until jobs | grep -q Stopped; do sleep 0.02; done; echo again$((1+1))\n");
-    await says(/again2/);
-    type("fg\n");
+    terminal.type("bg\n");
+    await terminal.says(/bg\r\n/);
+    terminal.type("until jobs | grep -q Stopped; do sleep 0.02; done; echo again$((1+1))\n");
+    await terminal.says(/again2/);
+    terminal.type("fg\n");
     // Until it is in the foreground the shell may take what is typed.
     await until(() => {
-      type("word\n");
-      return /got-word/.test(said());
+      terminal.type("word\n");
+      return /got-word/.test(terminal.said);
     }, "it reads again");
-    type("\x04");
-    type("echo code=$?\n");
-    await says(/code=4/);
-    type("exit\n");
-    await child.exited;
+    terminal.type("\x04");
+    terminal.type("echo code=$?\n");
+    await terminal.says(/code=4/);
+    terminal.type("exit\n");
+    await terminal.child.exited;
   },
   Bun.which("bash") !== null,
 );

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { openSync } from "node:fs";
 import { append, list, read, remove, touch, write } from "../lib/files.ts";
-import { carriers, children, kill } from "../lib/processes.ts";
+import { carriers, children, kill, lives } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { patientScenario } from "../lib/scenario.ts";
 import { STAY } from "../lib/service.ts";
@@ -103,6 +103,44 @@ patientScenario(
       [pid],
       1,
     ]);
+    sysmgr.rebase();
+  },
+);
+
+patientScenario(
+  "at the end it reads all that a pipe holds, also of one that was made larger",
+  async (box) => {
+    const go = `${box.dir}/go`;
+    // F_SETPIPE_SZ
+    const script = `fcntl(STDOUT, 1031, 1 << 20) or die; select(undef, undef, undef, 0.02) until -e "${go}"; print "$_ ", "x" x 1000, "\\n" for 1 .. 500`;
+    const web = box.service("web", `perl -e '${script}' && trace written; ${STAY}`);
+    const sysmgr = await box.start({ args: ["--prefix"] });
+    const pid = await web.running();
+    const reader = await prefixer(sysmgr);
+    kill(reader, "SIGSTOP");
+    write(go, "");
+    await web.traced("written");
+    sysmgr.signal("SIGTERM");
+    await until(() => !lives(pid), "the service has ended");
+    kill(reader, "SIGCONT");
+    expect(await sysmgr.exited()).toBe(0);
+    expect(lines(sysmgr).map((line) => line.replace(/ x+$/, ""))).toEqual(
+      Array.from({ length: 500 }, (_, i) => `web | ${i + 1}`),
+    );
+  },
+  Bun.which("perl") !== null,
+);
+
+patientScenario(
+  "a line that never ends is written in pieces, with the name in front",
+  async (box) => {
+    box.service("web", `head -c 3000000 /dev/zero | tr '\\0' x; echo; echo the end; ${STAY}`);
+    const sysmgr = await box.start({ args: ["--prefix"] });
+    await until(() => lines(sysmgr).at(-1) === "web | the end", "it comes to an end");
+    const pieces = lines(sysmgr).slice(0, -1);
+    expect(pieces.every((line) => /^web \| x*$/.test(line))).toBeTrue();
+    expect(pieces.reduce((sum, line) => sum + line.length - 6, 0)).toBe(3_000_000);
+    expect(Math.max(...pieces.map((line) => line.length))).toBeLessThan(150_000);
     sysmgr.rebase();
   },
 );

@@ -127,3 +127,43 @@ test("labels are times, and control bytes harmless", () => {
   expect(screenLine("@400000006920a1b4 no label")).toBe("@400000006920a1b4 no label");
   expect(screenLine("@400000006920a1b407270e00")).toMatch(new RegExp(`^${time}120$`));
 });
+
+test("a million lines are not too many, in an old file as in the present one", () => {
+  const text = "x\n".repeat(1_000_000);
+  const { dir, files } = log(text, text);
+  expect(files.last(ALL).length).toBe(2_000_000);
+  rename(`${dir}/current`, `${dir}/${old(1)}`);
+  write(`${dir}/${old(2)}`, text);
+  write(`${dir}/current`, text);
+  expect(files.more().length).toBe(2_000_000);
+});
+
+test("who has little room reads no more than that, from the end", () => {
+  const long = `${"x".repeat(1_000_000)}\n`;
+  const { files } = log(`${long.repeat(5)}the end\n`, long, "a\n");
+  const found = files.last(500, 100_000);
+  expect(found.at(-1)).toBe("the end");
+  expect(found.join("\n").length).toBeLessThan(200_000);
+  const few = log("b\n", "a\n", long);
+  expect(few.files.last(500, 100_000).at(-1)).toBe("b");
+});
+
+test("who has little room passes over what comes too fast", () => {
+  const { dir, files } = log("a\nb");
+  expect(files.last(500, 100_000)).toEqual(["a"]);
+  append(`${dir}/current`, `${"x\n".repeat(1_000_000)}the end\nand`);
+  const found = files.more(100_000);
+  expect([found.at(-1), found.length < 60_000, found.length > 40_000]).toEqual([
+    "the end",
+    true,
+    true,
+  ]);
+  append(`${dir}/current`, " more\n");
+  expect(files.more(100_000)).toEqual(["and more"]);
+});
+
+test("of a line of ten million bytes the screen gets its beginning", () => {
+  const text = screenLine(`\x1b[2J${"\xff".repeat(10_000_000)}`);
+  expect(text).toStartWith("\\x1b[2J\\xff");
+  expect(text.length).toBeLessThan(20_000);
+});

@@ -180,6 +180,7 @@ describe("text for a terminal", () => {
     ["\x9b31m", "\\x9b31m"],
     ["\xc2\x9b31m", "\\xc2\\x9b31m"],
     ["\xe2\x80\xaeabc", "\\xe2\\x80\\xaeabc"],
+    ["\xd8\x9cabc", "\\xd8\\x9cabc"],
     ["\xef\xbf\xbf", "\\xef\\xbf\\xbf"],
   ])("%j", (bytes, text) => expect(plainText(bytes)).toBe(text));
 });

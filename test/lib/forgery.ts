@@ -15,7 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { ageOf } from "../../src/proc.ts";
 import { COMMANDS, RunDir } from "../../src/rundir.ts";
-import type { State, Status, Wanted } from "../../src/status.ts";
+import { BLANK, type State, type Status, type Wanted } from "../../src/status.ts";
 import { makeDirectory } from "./files.ts";
 import { readStat } from "./processes.ts";
 import { BIN } from "./sandbox.ts";
@@ -175,19 +175,13 @@ export class Forgery {
     const started = Math.floor(ageOf(0) / 10) - AGE_SECONDS * 100;
     const process = { pid: this.pid(name), started };
     return {
+      ...BLANK,
       state,
       wanted,
       process: runs ? process : null,
       finish: state === "finishing" ? process : null,
-      boot: "",
-      pidns: "",
       since: Date.now() - AGE_SECONDS * 1000,
       runs: 1,
-      short: 0,
-      exit: null,
-      next: null,
-      reason: null,
-      logger: false,
     };
   }
 

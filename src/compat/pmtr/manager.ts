@@ -6,6 +6,7 @@ import * as proc from "../../proc.ts";
 import { RunDir } from "../../rundir.ts";
 import { Watcher } from "../../watch.ts";
 import type { ScannerChild } from "../scanner-child.ts";
+import { describeBug, handleSignals } from "../signals.ts";
 import type { Config } from "./config.ts";
 import type { Command, Reported } from "./datagrams.ts";
 import { FileWatch } from "./file-watch.ts";
@@ -38,9 +39,6 @@ const LOOK_INTERVAL_BLIND = 1_000;
 
 /** Without an event that tells, a file that was changed later than this may still be written. */
 const SETTLED = 1_000;
-
-const END_SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"] as const;
-const IDLE_SIGNALS = ["SIGUSR1", "SIGUSR2", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;
 
 export class Manager {
   private readonly rundir: RunDir;
@@ -116,26 +114,18 @@ export class Manager {
   }
 
   private handleSignals(): void {
-    process.on("SIGCHLD", () => this.reap());
-    process.on("SIGHUP", () => this.rescan());
-    process.on("SIGALRM", () => this.rescan());
-    for (const signal of END_SIGNALS) process.on(signal, () => void this.end(signal));
-    for (const signal of IDLE_SIGNALS) process.on(signal, () => {});
-    process.on("uncaughtException", (error) => this.reportBug(error));
-    process.on("unhandledRejection", (error) => this.reportBug(error));
-    // Held back since we executed ourselves.
-    libc.unblockSignals();
-    this.reap();
+    const rescan = () => this.rescan();
+    handleSignals({
+      reap: () => this.reap(),
+      end: (signal) => void this.end(signal),
+      on: { SIGHUP: rescan, SIGALRM: rescan },
+      reportBug: (error) => this.messages.write("error", escapeBytes(describeBug(error))),
+    });
   }
 
   /** The scanner's end is told by its pidfd; as PID 1 we get orphans, too. */
   private reap(): void {
     while (libc.reap());
-  }
-
-  private reportBug(error: unknown): void {
-    const where = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.messages.write("error", `internal error: ${escapeBytes(where)}`);
   }
 
   /** A line of the scanner: its own begin with our name, then a service's. */

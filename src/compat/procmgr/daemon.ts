@@ -14,6 +14,7 @@ import type { Level } from "../../transition.ts";
 import { Watcher } from "../../watch.ts";
 import { openNull } from "../background.ts";
 import type { ScannerChild } from "../scanner-child.ts";
+import { describeBug, handleSignals } from "../signals.ts";
 import { Actions } from "./actions.ts";
 import { identify } from "./caller.ts";
 import { Changes } from "./changes.ts";
@@ -53,9 +54,6 @@ const SWEEP_INTERVAL = 1_000;
 const ANSWER_KEPT = 60_000;
 
 const STOPPING = "the daemon is stopping";
-
-const END_SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGABRT"] as const;
-const IDLE_SIGNALS = ["SIGALRM", "SIGUSR1", "SIGUSR2", "SIGTSTP", "SIGTTIN", "SIGTTOU"] as const;
 
 export class Daemon {
   private readonly log: Log;
@@ -126,20 +124,12 @@ export class Daemon {
   }
 
   private handleSignals(): void {
-    process.on("SIGCHLD", () => this.reap());
-    process.on("SIGHUP", () => this.reload());
-    for (const signal of END_SIGNALS) process.on(signal, () => void this.end(signal));
-    for (const signal of IDLE_SIGNALS) process.on(signal, () => {});
-    process.on("uncaughtException", (error) => this.reportBug(error));
-    process.on("unhandledRejection", (error) => this.reportBug(error));
-    // Held back since we executed ourselves.
-    libc.unblockSignals();
-    this.reap();
-  }
-
-  private reportBug(error: unknown): void {
-    const where = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    this.complain(`internal error: ${where}`);
+    handleSignals({
+      reap: () => this.reap(),
+      end: (signal) => void this.end(signal),
+      on: { SIGHUP: () => this.reload() },
+      reportBug: (error) => this.complain(describeBug(error)),
+    });
   }
 
   // ----------------------------------------------------------------- watching
@@ -304,7 +294,7 @@ export class Daemon {
     try {
       answer = await this.actions.perform(m, action, { args: request.args, caller });
     } catch (error) {
-      this.reportBug(error);
+      this.complain(describeBug(error));
     }
     // The end of the daemon may have answered it.
     if (this.active.delete(name)) this.finish(taken, answer);
