@@ -1,0 +1,203 @@
+/** A process as a service directory: what stands in its files, and what is lost. Pure. */
+import { absolutePath, escapeBytes } from "../bytes.ts";
+import { encodeName } from "../compat/pmtr/names.ts";
+import { signalName } from "../libc.ts";
+import type { Account, Accounts } from "./accounts.ts";
+import { type Config, NO_ORDER, type Supervisor } from "./config.ts";
+import { outputOf, type Resolve, type Say } from "./logs.ts";
+import type { Process } from "./program.ts";
+import { finishScript, loggerFiles, runScript, stopScript } from "./scripts.ts";
+
+export type ServiceFile = { readonly text: string; readonly mode: number };
+
+/** By their paths in the service directory. */
+export type ServiceFiles = Readonly<Record<string, ServiceFile>>;
+
+export type Context = {
+  readonly accounts: Accounts;
+  /** How our chpst(8) is called. */
+  readonly chpst: string;
+  /** Who calls us, if that is not root. */
+  readonly ownUid: number | null;
+  readonly home: string;
+  /** The file is not for everybody: neither is what was made of it. */
+  readonly secret: boolean;
+};
+
+/** As supervisorctl names it, with a dot; the group is left out where the name tells it. */
+export function serviceName({ group, name }: Process): string {
+  return encodeName(name.startsWith(group) ? name : `${group}.${name}`);
+}
+
+export function serviceFiles(
+  process: Process,
+  { supervisor, controlGroup }: Config,
+  context: Context,
+): ServiceFiles {
+  const { options } = process;
+  const say: Say = (kind, option, text) => options.remark(kind, option, text);
+  sayLosses(process, say);
+  const directory = workingDirectory(process, supervisor, context, say);
+  const resolve: Resolve = (path, option) => {
+    const expanded = expandHome(path, context);
+    if (!expanded.startsWith("/")) sayRelative(option, path, supervisor, say);
+    return absolute(expanded, baseOf(supervisor));
+  };
+  const output = outputOf(process, resolve, say);
+  const self = accountOf(supervisor.user, supervisor.options, context);
+  const own = accountOf(process.user, options, context);
+  // supervisord could not: who has become somebody else can become nobody else.
+  const other = own !== null && own.name !== self?.name;
+  const run = runScript({
+    title: `[program:${escapeBytes(process.program)}]`,
+    place: options.section.place,
+    self: other ? null : self,
+    user: other ? own : null,
+    environment: new Map([...supervisor.environment, ...process.environment]),
+    umask: process.umask ?? supervisor.umask,
+    descriptors: supervisor.descriptors,
+    directory,
+    redirections: output.redirections,
+    command: process.command,
+    chpst: context.chpst,
+    writesGroup: process.killAsGroup,
+  });
+  const program = (text: string | null) => text !== null && { text, mode: 0o755 };
+  const signal = process.stopAsGroup ? stopLetter(process.stopSignal, say) : null;
+  return present({
+    run: { text: run, mode: context.secret ? 0o700 : 0o755 },
+    finish: program(finishScript(process)),
+    [`control/${signal}`]: program(signal && stopScript(process.stopSignal)),
+    ...settingsOf(process, controlGroup),
+    ...(output.logger ? loggerFiles(output.logger, process, self, context.chpst) : {}),
+  });
+}
+
+/** What settings files say; each is one line. */
+function settingsOf(process: Process, controlGroup: string | null) {
+  const line = (text: string | number | false | null) =>
+    text !== false && text !== null && { text: `${text}\n`, mode: 0o644 };
+  const { stopSignal, stopSeconds, startSeconds, startRetries } = process;
+  const pause = Math.min(30, Math.max(1, startRetries));
+  return {
+    restart: line(restartOf(process)),
+    "restart-delay": line(startSeconds > 1 && `${pause} ${startSeconds}`),
+    "stop-signal": line(stopSignal !== 15 && signalName(stopSignal)),
+    "stop-timeout": line(Math.max(0, stopSeconds)),
+    down: line(!process.autostart && "autostart: it is started by svctl start only."),
+    "control-group": line(controlGroup),
+  };
+}
+
+/** Exit statuses other than 0 are looked at by finish. */
+function restartOf({ autorestart, exitCodes }: Process): string | false {
+  if (autorestart === "never") return "never";
+  return autorestart === "unexpected" && exitCodes.includes(0) && "on-failure";
+}
+
+function present(files: Record<string, ServiceFile | false>): ServiceFiles {
+  return Object.fromEntries(
+    Object.entries(files).filter((entry): entry is [string, ServiceFile] => entry[1] !== false),
+  );
+}
+
+/** Longer than this nothing lives on when sysmgr itself ends. */
+const SHUTDOWN_SECONDS = 7;
+
+function sayLosses(process: Process, say: Say): void {
+  const { options, stopSeconds, startRetries, events } = process;
+  if (options.has("priority")) say("lost", "priority", NO_ORDER);
+  if (options.has("startretries")) {
+    const text = `not ${startRetries} times, but always: sysmgr never gives up; it makes pauses`;
+    say("lost", "startretries", text);
+  }
+  if (options.has("stopwaitsecs") && stopSeconds > SHUTDOWN_SECONDS) {
+    const text = `when sysmgr itself ends, KILL comes after ${SHUTDOWN_SECONDS} seconds`;
+    say("lost", "stopwaitsecs", text);
+  }
+  for (const option of events) say("lost", option, "there are no events of what services write");
+  const words = [...process.command, ...process.environment.values()].join(" ");
+  const variable = words.match(/\bSUPERVISOR_[A-Z_]+/)?.[0];
+  if (variable !== undefined) {
+    const option = process.command.join(" ").includes(variable) ? "command" : "environment";
+    say("lost", option, `${variable} is not set here; SYSMGR_SERVICE is`);
+  }
+}
+
+/** runit's letters for the signals that a program in control/ can stand for. */
+const LETTERS: Readonly<Record<string, string>> = {
+  TERM: "t",
+  HUP: "h",
+  ALRM: "a",
+  INT: "i",
+  QUIT: "q",
+  USR1: "1",
+  USR2: "2",
+  KILL: "k",
+  STOP: "p",
+  CONT: "c",
+};
+
+function stopLetter(signal: number, say: Say): string | null {
+  const letter = LETTERS[signalName(signal)];
+  if (letter === undefined) {
+    say("lost", "stopasgroup", `signal ${signalName(signal)} goes to the main process only`);
+  }
+  return letter ?? null;
+}
+
+function accountOf(
+  user: string | null,
+  options: Process["options"],
+  { accounts, ownUid }: Context,
+): Account | null {
+  if (user === null) return null;
+  const found = accounts.find(user);
+  if (!found) {
+    const text = `there is no user ${user} here: which groups it is in is not known`;
+    options.remark("lost", "user", text);
+    return { name: user, uid: -1, home: "", groups: [] };
+  }
+  // Nothing is changed there either.
+  return found.uid === (ownUid ?? 0) ? null : found;
+}
+
+// ------------------------------------------------------------------- places
+
+function baseOf({ directory }: Supervisor): string {
+  return directory?.startsWith("/") ? directory : "/";
+}
+
+function workingDirectory(
+  process: Process,
+  supervisor: Supervisor,
+  context: Context,
+  say: Say,
+): string {
+  const base = baseOf(supervisor);
+  const { directory, command } = process;
+  if (directory === null && command[0]?.includes("/") && !command[0].startsWith("/")) {
+    sayRelative("command", command[0], supervisor, say);
+  }
+  if (directory === null) return supervisor.directory === null ? base : expandHome(base, context);
+  if (!directory.startsWith("/")) sayRelative("directory", directory, supervisor, say);
+  return absolute(directory, base);
+}
+
+function sayRelative(option: string, path: string, supervisor: Supervisor, say: Say): void {
+  if (supervisor.directory !== null) return;
+  say("lost", option, `${path}: the working directory of supervisord is taken for /`);
+}
+
+/** Not made shorter: what .. leads to is for the system to say. */
+function absolute(path: string, base: string): string {
+  return path.startsWith("/") ? path : absolutePath(`${base}/${path}`);
+}
+
+/** ~ and ~user at the beginning of a path. */
+function expandHome(path: string, { accounts, home }: Context): string {
+  const [, user] = path.match(/^~([^/]*)/) ?? [];
+  if (user === undefined) return path;
+  const found = user === "" ? home : accounts.find(user)?.home;
+  return found === undefined ? path : found + path.slice(user.length + 1);
+}
