@@ -39,6 +39,8 @@ export function environmentNames(variables: ReadonlyMap<string, string>): Map<st
 
 const CONVERSION = /%(?:%|\(([^()]*)\)([-+ 0#]*)(\d*)(?:\.(\d*))?[hlL]?(.))|%/gs;
 
+const WIDEST = 1_000;
+
 /** Throws Invalid. */
 export function expand(text: string, names: Names): string {
   return text.replace(CONVERSION, (whole: string, ...parts: (string | undefined)[]) => {
@@ -47,6 +49,9 @@ export function expand(text: string, names: Names): string {
     if (name === undefined) throw new Invalid("a % that is neither %% nor begins %(name)s");
     const value = names.get(name);
     if (value === undefined) throw new Invalid(unknown(name, whole));
+    if (Number(width ?? 0) > WIDEST || Number(precision ?? 0) > WIDEST) {
+      throw new Invalid(`${whole}: too wide`);
+    }
     return pad(convert(value, { flags, precision, type, whole }), flags, Number(width ?? 0), type);
   });
 }

@@ -37,8 +37,8 @@ export function size(text: string): number {
 
 /** A file mode creation mask, or permissions. */
 export function octal(text: string): number {
-  if (!/^(0o)?[0-7]{1,6}$/i.test(text)) throw new Invalid(`not octal: ${text}`);
-  return Number.parseInt(text.replace(/^0o/i, ""), 8) & 0o7777;
+  if (!/^(0o)?[0-7]+$/i.test(text)) throw new Invalid(`not octal: ${text}`);
+  return Number(BigInt(`0o${text.replace(/^0o/i, "")}`) & 0o7777n);
 }
 
 export function exitCodes(text: string): number[] {
