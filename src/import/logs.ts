@@ -66,7 +66,7 @@ function destination(stream: Stream, log: Log, resolve: Resolve, say: Say): Dest
   if (/^\/(dev|proc\/self)\/(stdout|fd\/1)$/.test(file)) return { to: "stdout" };
   if (/^\/(dev|proc\/self)\/(stderr|fd\/2)$/.test(file)) return { to: "stderr" };
   const path = resolve(file, option);
-  if (maxBytes <= 0 || path.startsWith("/dev/")) return { to: "file", path };
+  if (maxBytes <= 0 || /^\/dev\/(?!shm\/)/.test(path)) return { to: "file", path };
   const directory = `${path}.d`;
   say("note", option, `the log is ${directory}/current, kept by svlogd(8)`);
   return { to: "logger", logger: { by: "svlogd", path: directory, log }, path };

@@ -21,11 +21,23 @@ export type Run = {
   readonly redirections: string;
   readonly command: readonly string[];
   readonly chpst: string;
-  readonly writesGroup: boolean;
+  /** What finish is to be told. */
+  readonly tells: Tells;
 };
 
-/** Where the process group of the service is kept for its finish. */
+/** What finish cannot know: the process group that it was, and whether the end was asked for. */
+export type Tells = { readonly group: boolean; readonly asked: boolean };
+
 const GROUP_FILE = "pgid";
+const ASKED_FILE = "asked";
+
+export function tellsOf({ autorestart, exitCodes, killAsGroup }: Process): Tells {
+  return {
+    group: killAsGroup,
+    // restart tells what becomes of 0.
+    asked: autorestart === "unexpected" && exitCodes.some((code) => code !== 0),
+  };
+}
 
 export function runScript(run: Run): string {
   const { place, redirections, umask, directory } = run;
@@ -33,7 +45,7 @@ export function runScript(run: Run): string {
   const lines = [
     "#!/bin/sh",
     `# ${run.title} of ${escapeBytes(place.file)}, line ${place.line}. See sysmgr(8), Service directories.`,
-    ...(run.writesGroup ? [writeGroup(run.self)] : []),
+    ...tellFinish(run.tells, run.self),
     ...asSelf(run.self, run.chpst, "run"),
     ...(redirections === "" ? [] : [`exec ${redirections}`]),
     ...(umask === null ? [] : [`umask ${umask.toString(8).padStart(3, "0")}`]),
@@ -45,9 +57,14 @@ export function runScript(run: Run): string {
 }
 
 /** Another user cannot write here, and need not: it is the same process. */
-function writeGroup(self: Account | null): string {
-  const write = `echo $$ >${GROUP_FILE} # for finish`;
-  return self ? `[ ! -w . ] || ${write}` : write;
+function tellFinish({ group, asked }: Tells, self: Account | null): string[] {
+  const words = [
+    ...(asked ? [`rm -f ${ASKED_FILE}`] : []),
+    ...(group ? [`echo $$ >${GROUP_FILE}`] : []),
+  ];
+  if (words.length === 0) return [];
+  const line = words.join("; ");
+  return [self ? `[ ! -w . ] || { ${line}; } # for finish` : `${line} # for finish`];
 }
 
 /** [supervisord] has a user: the script starts itself again as that one. */
@@ -97,20 +114,20 @@ function commandLine({ user, self, environment, descriptors, command, chpst }: R
   return `exec ${parts.map((words) => words.map(quoteWord).join(" ")).join(" \\\n    ")}`;
 }
 
-const MARK_ONCE = 'echo once >"$RUNDIR/$SYSMGR_SERVICE/lock"';
-
 /** null: there is nothing that it would have to do. */
-export function finishScript({ autorestart, exitCodes, killAsGroup }: Process): string | null {
-  // restart tells what becomes of 0.
-  const codes = [...new Set(exitCodes)].filter((code) => code !== 0);
+export function finishScript(process: Process): string | null {
+  const tells = tellsOf(process);
+  const codes = [...new Set(process.exitCodes)].filter((code) => code !== 0);
   const lines = [
-    ...(autorestart === "unexpected" && codes.length > 0
+    ...(tells.asked
       ? [
-          "# exitcodes: after these it is not started again. See sysmgr(7), the stop marker.",
-          `case $1 in ${codes.join(" | ")}) ${MARK_ONCE} ;; esac`,
+          "# exitcodes: not started again after these, unless its end was asked for (svctl restart).",
+          `[ -e ${ASKED_FILE} ] || case $1 in`,
+          `${codes.join(" | ")}) echo once >"$RUNDIR/$SYSMGR_SERVICE/lock" ;;`,
+          "esac",
         ]
       : []),
-    ...(killAsGroup
+    ...(tells.group
       ? [
           "# killasgroup: after KILL the rest of its process group gets it, too.",
           `[ "$2" != 9 ] || kill -s KILL -- "-$(cat ${GROUP_FILE})" 2>/dev/null`,
@@ -120,12 +137,19 @@ export function finishScript({ autorestart, exitCodes, killAsGroup }: Process): 
   return lines.length === 0 ? null : `#!/bin/sh\n${lines.join("\n")}\n`;
 }
 
-/** In place of the stop signal. */
-export function stopScript(signal: number): string {
-  return `#!/bin/sh
-# stopasgroup: the signal goes to the whole process group.
-kill -s ${signalName(signal)} -- "-$(cat "$RUNDIR/$SYSMGR_SERVICE/pid")"
-`;
+/** In place of the stop signal; null: that will do. */
+export function stopScript(process: Process): string | null {
+  const { stopAsGroup, stopSignal } = process;
+  const { asked } = tellsOf(process);
+  if (!stopAsGroup && !asked) return null;
+  const target = stopAsGroup ? "-- -" : "";
+  const lines = [
+    "#!/bin/sh",
+    ...(asked ? [`: >${ASKED_FILE} # for finish`] : []),
+    ...(stopAsGroup ? ["# stopasgroup: the signal goes to the whole process group."] : []),
+    `kill -s ${signalName(stopSignal)} ${target}"$(cat "$RUNDIR/$SYSMGR_SERVICE/pid")"`,
+  ];
+  return `${lines.join("\n")}\n`;
 }
 
 export function loggerFiles(

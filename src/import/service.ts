@@ -6,7 +6,7 @@ import type { Account, Accounts } from "./accounts.ts";
 import { type Config, NO_ORDER, type Supervisor } from "./config.ts";
 import { outputOf, type Resolve, type Say } from "./logs.ts";
 import type { Process } from "./program.ts";
-import { finishScript, loggerFiles, runScript, stopScript } from "./scripts.ts";
+import { finishScript, loggerFiles, runScript, stopScript, tellsOf } from "./scripts.ts";
 
 export type ServiceFile = { readonly text: string; readonly mode: number };
 
@@ -60,14 +60,17 @@ export function serviceFiles(
     redirections: output.redirections,
     command: process.command,
     chpst: context.chpst,
-    writesGroup: process.killAsGroup,
+    tells: tellsOf(process),
   });
   const program = (text: string | null) => text !== null && { text, mode: 0o755 };
-  const signal = process.stopAsGroup ? stopLetter(process.stopSignal, say) : null;
+  const letter = LETTERS[signalName(process.stopSignal)];
+  if (letter === undefined && process.stopAsGroup) {
+    say("lost", "stopasgroup", "that signal goes to the main process only");
+  }
   return present({
     run: { text: run, mode: context.secret ? 0o700 : 0o755 },
     finish: program(finishScript(process)),
-    [`control/${signal}`]: program(signal && stopScript(process.stopSignal)),
+    [`control/${letter}`]: program(letter === undefined ? null : stopScript(process)),
     ...settingsOf(process, controlGroup),
     ...(output.logger ? loggerFiles(output.logger, process, self, context.chpst) : {}),
   });
@@ -137,14 +140,6 @@ const LETTERS: Readonly<Record<string, string>> = {
   STOP: "p",
   CONT: "c",
 };
-
-function stopLetter(signal: number, say: Say): string | null {
-  const letter = LETTERS[signalName(signal)];
-  if (letter === undefined) {
-    say("lost", "stopasgroup", `signal ${signalName(signal)} goes to the main process only`);
-  }
-  return letter ?? null;
-}
 
 function accountOf(
   user: string | null,
