@@ -335,7 +335,8 @@ function randomFile(random: Random): string {
         () => `${some(" \t")}${some("ab=:")}`,
         () => `  ${some("ab ;#")}`,
         () => `[program:${some("ab")}x]`,
-        () => `directory=${some("/ab d()s")}%(program_name)${random.bytes(random.below(4), "025.- ")}s`,
+        () =>
+          `directory=${some("/ab d()s")}%(program_name)${random.bytes(random.below(4), "025.- ")}s`,
         () => `exitcodes=${some("0129, ")}`,
         () => "",
       ])(),
