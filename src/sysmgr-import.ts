@@ -43,7 +43,8 @@ const NOT_ALL = 3;
 export function main(args: string[]): number {
   const options = parseOptions(args, SPEC);
   if (answeredHelp(options, usage)) return 0;
-  const [file, dir, ...more] = options.operands;
+  const [file, given, ...more] = options.operands;
+  const dir = given?.replace(/\/+$/, "") || given;
   if (file === undefined || dir === undefined || more.length > 0) {
     throw new UsageError("expected a supervisord.conf and a directory");
   }
@@ -72,7 +73,9 @@ function servicesOf(config: Config, context: Context, remarks: Remarks): Map<str
   const places = new Map<string, Place>();
   for (const process of config.processes) {
     const name = serviceName(process);
-    const { place } = process.options.section;
+    const { options } = process;
+    const { place } = options.section;
+    if (!name.endsWith(process.name)) options.remark("note", "process_name", `called ${name} here`);
     const other = places.get(name);
     if (other) {
       const text = `another service is called ${name}, too: that of ${other.file}:${other.line}`;

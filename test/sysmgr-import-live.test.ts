@@ -251,6 +251,23 @@ importScenario("logs are rotated as svlogd does it", async (b) => {
   expect(current().length).toBeLessThanOrEqual(10_240);
 });
 
+importScenario("several processes that share a log do not stand in each other's way", async (b) => {
+  const log = `${b.box.dir}/log/x`;
+  b.configure(
+    "[supervisord]",
+    "[program:w]",
+    "command=sh -c 'echo %(process_num)d; exec sleep 3600'",
+    "process_name=%(process_num)d",
+    "numprocs=3",
+    `stdout_logfile=${log}`,
+  );
+  await b.import();
+  await b.box.start();
+  for (const n of [0, 1, 2]) {
+    await until(() => read(`${log}.d/w.${n}/current`) === `${n}\n`, `${n} has its log`);
+  }
+});
+
 importScenario("after which ends it is started again", async (b) => {
   const trace = `${b.box.dir}/log/`;
   const rows: [name: string, end: string, again: boolean, ...lines: string[]][] = [

@@ -225,9 +225,11 @@ scenario("bytes in names and values are no trouble", async (box) => {
     "[program:\xff'\x01]\ncommand=/bin/x '\xfe\x02'\nuser=\x1b[1m\n",
   );
   expect(code).toBe(3);
-  expect(err).toBe(
-    `${NAME}: ${box.dir}/s.conf:3: \ufffd'\\x01: user: there is no user \\x1b[1m here: which groups it is in is not known\n`,
-  );
+  const lines = [
+    "1: \ufffd'\\x01: process_name: called \ufffd%27%01 here",
+    "3: \ufffd'\\x01: user: there is no user \\x1b[1m here: which groups it is in is not known",
+  ];
+  expect(err).toBe(lines.map((line) => `${NAME}: ${box.dir}/s.conf:${line}\n`).join(""));
   expect(list(out(box))).toEqual(["\xff%27%01"]);
   expect(read(`${out(box)}/\xff%27%01/run`)).toContain("    /bin/x '\xfe\x02'\n");
 });

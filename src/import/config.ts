@@ -31,17 +31,35 @@ export type Config = {
   readonly processes: readonly Process[];
   /** The group that may control supervisord through its socket. */
   readonly controlGroup: string | null;
+  /** Log files of more than one process. */
+  readonly sharedLogs: ReadonlySet<string>;
 };
 
 /** `here`: the directory of the main file. */
 export function buildConfig(ini: Ini, here: string, system: System, remarks: Remarks): Config {
   const builder = new Builder(ini, here, system, remarks);
   builder.noteSections();
+  const processes = [...builder.groups(), ...builder.programs()];
   return {
     supervisor: builder.supervisor,
-    processes: [...builder.groups(), ...builder.programs()],
+    processes,
     controlGroup: builder.controlGroup(),
+    sharedLogs: sharedLogs(processes),
   };
+}
+
+function sharedLogs(processes: readonly Process[]): Set<string> {
+  const seen = new Set<string>();
+  const shared = new Set<string>();
+  for (const { stdout, stderr, redirectStderr } of processes) {
+    const files = new Set([stdout.file, redirectStderr ? null : stderr.file]);
+    for (const file of files) {
+      if (file === null) continue;
+      if (seen.has(file)) shared.add(file);
+      seen.add(file);
+    }
+  }
+  return shared;
 }
 
 const LOGGING = ["logfile", "logfile_maxbytes", "logfile_backups", "loglevel", "pidfile", "silent"];

@@ -27,8 +27,13 @@ type Destination =
   | { readonly to: "file"; readonly path: string }
   | { readonly to: "logger"; readonly logger: Logger; readonly path: string | null };
 
-/** Makes a path absolute; `option` says where it stands. */
-export type Resolve = (path: string, option: string) => string;
+/** What a file is in the end. */
+export type Resolve = {
+  /** Makes a path absolute; `option` says where it stands. */
+  readonly path: (file: string, option: string) => string;
+  /** Set if other processes have that file, too: one svlogd has a directory for itself. */
+  readonly own: (file: string) => string | null;
+};
 
 export function outputOf(process: Process, resolve: Resolve, say: Say): Output {
   const stdout = destination("stdout", process.stdout, resolve, say);
@@ -65,10 +70,12 @@ function destination(stream: Stream, log: Log, resolve: Resolve, say: Say): Dest
   }
   if (/^\/(dev|proc\/self)\/(stdout|fd\/1)$/.test(file)) return { to: "stdout" };
   if (/^\/(dev|proc\/self)\/(stderr|fd\/2)$/.test(file)) return { to: "stderr" };
-  const path = resolve(file, option);
+  const path = resolve.path(file, option);
   if (maxBytes <= 0 || /^\/dev\/(?!shm\/)/.test(path)) return { to: "file", path };
-  const directory = `${path}.d`;
-  say("note", option, `the log is ${directory}/current, kept by svlogd(8)`);
+  const own = resolve.own(file);
+  const directory = own === null ? `${path}.d` : `${path}.d/${own}`;
+  const shown = own === null ? `the log is ${directory}` : `there is a log for each, ${path}.d/*`;
+  say("note", option, `${shown}/current, kept by svlogd(8)`);
   return { to: "logger", logger: { by: "svlogd", path: directory, log }, path };
 }
 

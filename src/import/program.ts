@@ -50,6 +50,9 @@ export type Process = {
 const TERM = 15;
 const DEFAULT_MAX_BYTES = 50 * 1024 ** 2;
 
+/** As many services as sysmgr is made for. */
+const MOST_PROCESSES = 10_000;
+
 const LOG_OPTIONS = ["logfile", "logfile_maxbytes", "logfile_backups", "syslog"];
 const EVENT_OPTIONS = ["capture_maxbytes", "events_enabled"];
 
@@ -79,6 +82,10 @@ export function processesOf(
   const count = options.get("numprocs", known, 1, values.integer);
   const first = options.get("numprocs_start", known, 0, values.integer);
   if (count < 1) options.remark("note", "numprocs", "no process at all");
+  if (count > MOST_PROCESSES) {
+    options.remark("error", "numprocs", `more than ${MOST_PROCESSES}`);
+    return [];
+  }
   const nameText = options.attempt("process_name", program, () => nameOf(options, count));
   return Array.from({ length: Math.max(0, count) }, (_, i) => {
     const numbered = known.with([

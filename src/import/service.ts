@@ -31,17 +31,20 @@ export function serviceName({ group, name }: Process): string {
 
 export function serviceFiles(
   process: Process,
-  { supervisor, controlGroup }: Config,
+  { supervisor, controlGroup, sharedLogs }: Config,
   context: Context,
 ): ServiceFiles {
   const { options } = process;
   const say: Say = (kind, option, text) => options.remark(kind, option, text);
   sayLosses(process, say);
   const directory = workingDirectory(process, supervisor, context, say);
-  const resolve: Resolve = (path, option) => {
-    const expanded = expandHome(path, context);
-    if (!expanded.startsWith("/")) sayRelative(option, path, supervisor, say);
-    return absolute(expanded, baseOf(supervisor));
+  const resolve: Resolve = {
+    path: (file, option) => {
+      const expanded = expandHome(file, context);
+      if (!expanded.startsWith("/")) sayRelative(option, file, supervisor, say);
+      return absolute(expanded, baseOf(supervisor));
+    },
+    own: (file) => (sharedLogs.has(file) ? serviceName(process) : null),
   };
   const output = outputOf(process, resolve, say);
   const self = accountOf(supervisor.user, supervisor.options, context);

@@ -334,6 +334,22 @@ describe("where output goes", () => {
     ]);
   });
 
+  test("a log of several processes is one for each", () => {
+    const { services, notes } = convert(
+      [
+        "[program:w]\ncommand=x\nnumprocs=2\nprocess_name=%(process_num)d\nstdout_logfile=/l/w",
+        "[program:v]\ncommand=x\nstderr_logfile=/l/w\nstdout_logfile=none\n",
+      ].join("\n"),
+    );
+    for (const name of ["w.0", "w.1", "v"]) {
+      expect(services[name]?.["log/run"]?.text).toEndWith(`\nexec svlogd /l/w.d/${name}\n`);
+    }
+    expect(notes.length).toBe(2);
+    expect(notes[0]).toBe(
+      "5: w: stdout_logfile: there is a log for each, /l/w.d/*/current, kept by svlogd(8)",
+    );
+  });
+
   test.each([
     ["~/x", "/root/x"],
     ["~web/x", "/var/www/x"],
@@ -502,6 +518,11 @@ describe("what is lost, and what is not needed", () => {
     ],
     ["[program:x]\ncommand=x\nnumprocs=0", "notes", /x: numprocs: no process/],
     ["[group:x]\npriority=1", "lost", /\[group:x\]: priority/],
+    [
+      "[program:x]\ncommand=x %(process_num)d\nnumprocs=10001\nprocess_name=%(process_num)d",
+      "lost",
+      /10000/,
+    ],
   ];
   test.each(sections)("%j: %s", (section, kind, pattern) => {
     const found = convert(`${section}\n`);
@@ -541,4 +562,42 @@ describe("names", () => {
   ])("%s is %s", (name, wanted) => {
     expect(names(program(name))).toEqual([wanted]);
   });
+});
+
+/** Lines of any kind, with values that are not what one expects. */
+function hostileFile(random: Random): string {
+  const odd = () => random.bytes(random.below(10), "ab '\"\\$`;#%&|<>()*?~!\xe9\xff\x01=,/-0");
+  const options = ["command", "directory", "user", "stdout_logfile", "stderr_logfile"] as const;
+  const values = ["process_name", "environment", "umask", "exitcodes", "stopsignal"] as const;
+  const lines = ["[supervisord]"];
+  for (let n = random.below(5); n > 0; n--) {
+    lines.push(`[program:${odd()}${n}]`, `command=x ${odd()}`, `environment=A${odd()}="${odd()}"`);
+    for (let m = random.below(6); m > 0; m--) {
+      const name = random.pick([...options, ...values]);
+      lines.push(random.chance(0.1) ? odd() : `${name}=${odd()}`);
+    }
+    if (random.chance(0.5)) lines.push("stopasgroup=true", "exitcodes=0,1,2");
+    if (random.chance(0.3)) lines.push("numprocs=2", "process_name=%(process_num)d");
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+test(`any configuration is converted, or told why not (SEED=${seed})`, () => {
+  const random = new Random(seed);
+  const scripts: string[] = [];
+  for (let i = 0; i < 2_000; i++) {
+    const { services, lost } = convert(hostileFile(random));
+    for (const line of lost) expect(line).toMatch(/^\d+: /);
+    for (const files of Object.values(services)) {
+      expect(Object.keys(files)).toContain("run");
+      scripts.push(
+        ...Object.entries(files).flatMap(([, file]) => (file.mode & 0o100 ? [file.text] : [])),
+      );
+    }
+  }
+  expect(scripts.length).toBeGreaterThan(1_000);
+  // Each in a function of its own: a quote that is not closed would be found in the last.
+  const all = scripts.map((script, i) => `f${i}() {\n${script}}\n`).join("");
+  const { exitCode, stderr } = Bun.spawnSync(["sh", "-n"], { stdin: Buffer.from(all, "latin1") });
+  expect([exitCode, `${stderr}`]).toEqual([0, ""]);
 });
