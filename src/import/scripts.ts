@@ -172,12 +172,12 @@ export function loggerFiles(
   if (logger.path === null) {
     return { "log/run": script("exec svlogd ./main"), "log/main/config": config };
   }
-  const path = quoteWord(logger.path);
   return {
     "log/run": script(
       ...asSelf(self, chpst, "run"),
-      `mkdir -p ${path} && ln -sf "$PWD/config" ${path}/config || exit`,
-      `exec svlogd ${path}`,
+      `log=${quoteWord(logger.path)}`,
+      'mkdir -p "$log" && ln -sf "$PWD/config" "$log/config" || exit',
+      'exec svlogd "$log"',
     ),
     "log/config": config,
   };

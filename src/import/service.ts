@@ -111,11 +111,13 @@ function present(files: Record<string, ServiceFile | false>): ServiceFiles {
 const SHUTDOWN_SECONDS = 7;
 
 function sayLosses(process: Process, say: Say): void {
-  const { options, stopSeconds, startRetries, events } = process;
+  const { options, stopSeconds, startRetries, events, autorestart } = process;
   if (options.has("priority")) say("lost", "priority", NO_ORDER);
-  if (options.has("startretries")) {
+  if (options.has("startretries") && autorestart !== "never") {
     const text = `not ${startRetries} times, but always: sysmgr never gives up; it makes pauses`;
     say("lost", "startretries", text);
+  } else if (options.has("startretries") && startRetries > 0) {
+    say("lost", "startretries", "with autorestart=false a start that fails is not tried again");
   }
   if (options.has("stopwaitsecs") && stopSeconds > SHUTDOWN_SECONDS) {
     const text = `when sysmgr itself ends, KILL comes after ${SHUTDOWN_SECONDS} seconds`;

@@ -307,7 +307,9 @@ describe("where output goes", () => {
     const found = web(lines);
     const line = found.run.find((line) => /^exec [0-9<>]/.test(line));
     expect(line ?? null).toBe(redirections === null ? null : `exec ${redirections}`);
-    const last = text(found.files, "log/run")?.trimEnd().split("\n").at(-1);
+    const script = text(found.files, "log/run")?.trimEnd().split("\n") ?? [];
+    const path = script.find((line) => line.startsWith("log="))?.slice(4);
+    const last = script.at(-1)?.replace('"$log"', path ?? "");
     expect(last ?? null).toBe(logger === null ? null : `exec ${logger}`);
     expect(found.lost.length).toBe(lost.length);
     for (const [i, pattern] of lost.entries()) expect(found.lost[i]).toMatch(pattern);
@@ -325,10 +327,12 @@ describe("where output goes", () => {
   test("a log elsewhere has its config beside its run", () => {
     const { files, notes } = web(["stdout_logfile=/l/it's"]);
     expect(text(files, "log/config")).toBe("s52428800\nn10\n");
-    const path = `'/l/it'\\''s.d'`;
-    expect(text(files, "log/run")).toContain(
-      `\nmkdir -p ${path} && ln -sf "$PWD/config" ${path}/config || exit\nexec svlogd ${path}\n`,
-    );
+    expect(text(files, "log/run")).toBe(`#!/bin/sh
+# Standard input is what ../run writes.
+log='/l/it'\\''s.d'
+mkdir -p "$log" && ln -sf "$PWD/config" "$log/config" || exit
+exec svlogd "$log"
+`);
     expect(notes).toEqual([
       "3: web: stdout_logfile: the log is /l/it's.d/current, kept by svlogd(8)",
     ]);
@@ -342,7 +346,7 @@ describe("where output goes", () => {
       ].join("\n"),
     );
     for (const name of ["w.0", "w.1", "v"]) {
-      expect(services[name]?.["log/run"]?.text).toEndWith(`\nexec svlogd /l/w.d/${name}\n`);
+      expect(services[name]?.["log/run"]?.text).toContain(`\nlog=/l/w.d/${name}\n`);
     }
     expect(notes.length).toBe(2);
     expect(notes[0]).toBe(
@@ -462,6 +466,7 @@ describe("what is lost, and what is not needed", () => {
   const lost: [string[], RegExp][] = [
     [["priority=1"], /^3: web: priority: all services start at once/],
     [["startretries=5"], /^3: web: startretries: not 5 times/],
+    [["startretries=5", "autorestart=no"], /^3: web: startretries: .* is not tried again/],
     [["stopwaitsecs=60"], /^3: web: stopwaitsecs: .* 7 seconds/],
     [["stdout_events_enabled=true"], /^3: web: stdout_events_enabled: /],
     [["stderr_capture_maxbytes=1KB"], /^3: web: stderr_capture_maxbytes: /],
@@ -482,6 +487,10 @@ describe("what is lost, and what is not needed", () => {
     const found = web(lines).lost;
     expect(found.length).toBe(1);
     expect(found[0]).toMatch(pattern);
+  });
+
+  test("startretries=0 with autorestart=false is as it was", () => {
+    expect(web(["startretries=0", "autorestart=false"]).lost).toEqual([]);
   });
 
   test("a relative program", () => {
