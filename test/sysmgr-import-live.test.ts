@@ -64,21 +64,22 @@ class ImportBox {
     const { dir } = this.box;
     await this.box.start({ env: { ...variables, SHOW: `${dir}/ours` } });
     const ours = await this.allShown("ours", names);
-    const theirs = await this.underSupervisord(names, variables);
+    const theirs = await this.supervised(variables, () => this.allShown("theirs", names));
     return { ours, theirs };
   }
 
-  private async underSupervisord(names: readonly string[], variables: Record<string, string>) {
+  /** Something is looked at while supervisord runs. */
+  async supervised<T>(variables: Record<string, string>, look: () => Promise<T>): Promise<T> {
     const { dir, environment } = this.box;
     const child = Bun.spawn([SUPERVISORD, "-c", this.conf, "-n"], {
       env: { ...environment, ...variables, SHOW: `${dir}/theirs` },
       cwd: "/",
       stdio: ["ignore", "ignore", "ignore"],
     });
-    const theirs = await this.allShown("theirs", names);
+    const found = await look();
     kill(child.pid, "SIGTERM");
     await child.exited;
-    return theirs;
+    return found;
   }
 
   private async allShown(who: string, names: readonly string[]) {
@@ -268,43 +269,68 @@ importScenario("several processes that share a log do not stand in each other's 
   }
 });
 
-importScenario("after which ends it is started again", async (b) => {
-  const trace = `${b.box.dir}/log/`;
-  const rows: [name: string, end: string, again: boolean, ...lines: string[]][] = [
-    ["always", "exit 0", true, "autorestart=true"],
-    ["never", "exit 1", false, "autorestart=false"],
-    ["expected", "exit 0", false],
-    ["unexpected", "exit 1", true],
-    ["killed", "kill -9 $$", true],
-    ["listed", "exit 3", false, "exitcodes=0,3"],
-    ["not-listed", "exit 4", true, "exitcodes=0,3"],
-    ["zero", "exit 0", true, "exitcodes=3"],
-    ["three", "exit 3", false, "exitcodes=3"],
-    ["none", "exit 0", true, "exitcodes="],
-  ];
+/** A name, how it ends, whether it is started again, and options. */
+const ENDS: [name: string, end: string, again: boolean, ...lines: string[]][] = [
+  ["always", "exit 0", true, "autorestart=true"],
+  ["never", "exit 1", false, "autorestart=false"],
+  ["expected", "exit 0", false],
+  ["unexpected", "exit 1", true],
+  ["killed", "kill -9 $$", true],
+  ["listed", "exit 3", false, "exitcodes=0,3"],
+  ["not-listed", "exit 4", true, "exitcodes=0,3"],
+  ["zero", "exit 0", true, "exitcodes=3"],
+  ["three", "exit 3", false, "exitcodes=3"],
+  ["none", "exit 0", true, "exitcodes="],
+];
+
+function configureEnds(b: ImportBox): void {
   b.configure(
     "[supervisord]",
-    ...rows.flatMap(([name, end, , ...lines]) => [
+    `logfile=${b.box.dir}/theirs.log`,
+    `pidfile=${b.box.dir}/theirs.pid`,
+    `childlogdir=${b.box.dir}/log`,
+    ...ENDS.flatMap(([name, end, , ...lines]) => [
       `[program:${name}]`,
-      `command=sh -c 'echo start >>${trace}${name}; ${end}'`,
-      "startsecs=0",
-      "redirect_stderr=true",
-      ...lines,
+      `command=sh -c 'echo start >>"$SHOW/${name}"; ${end}'`,
+      ...["startsecs=0", "redirect_stderr=true", ...lines],
     ]),
   );
+}
+
+/** How often each was started, when all that are to be started again were. */
+async function lives(b: ImportBox, who: string): Promise<Record<string, number>> {
+  const count = (name: string) =>
+    (read(`${b.box.dir}/${who}/${name}`) ?? "").split("\n").length - 1;
+  await until(
+    () => ENDS.every(([name, , again]) => count(name) > (again ? 1 : 0)),
+    `${who}: all have ended, some twice`,
+  );
+  return Object.fromEntries(ENDS.map(([name]) => [name, count(name)]));
+}
+
+importScenario("after which ends it is started again", async (b) => {
+  configureEnds(b);
   await b.import();
-  await b.box.start();
-  for (const [name, , again] of rows) {
-    const lives = () => (read(trace + name) ?? "").split("\n").length - 1;
-    if (again) await until(() => lives() > 1, `${name} is started again`);
-    else {
-      const { status } = b.service(name);
-      await until(() => b.service(name).status.wanted === "once", `${name}: ${status.state}`);
-      await b.service(name).is("down");
-      expect([name, lives()]).toEqual([name, 1]);
-    }
+  await b.box.start({ env: { SHOW: `${b.box.dir}/ours` } });
+  for (const [name] of ENDS.filter(([, , again]) => !again)) {
+    await until(() => b.service(name).status.wanted === "once", `${name} is not to run`);
+    await b.service(name).is("down");
   }
+  const found = await lives(b, "ours");
+  for (const [name, , again] of ENDS) expect([name, (found[name] ?? 0) > 1]).toEqual([name, again]);
 });
+
+importScenario(
+  "so does supervisord",
+  async (b) => {
+    configureEnds(b);
+    const found = await b.supervised({}, () => lives(b, "theirs"));
+    for (const [name, , again] of ENDS) {
+      expect([name, (found[name] ?? 0) > 1]).toEqual([name, again]);
+    }
+  },
+  haveSupervisord,
+);
 
 importScenario("svctl restart starts what ends with an expected status", async (b) => {
   b.configure(

@@ -1,7 +1,7 @@
 /** All that a supervisord.conf, and what it includes, says about services. */
 import type { Accounts } from "./accounts.ts";
 import { environmentNames, expand, Names } from "./expand.ts";
-import { type Ini, lower, Section } from "./ini.ts";
+import { type Ini, Section } from "./ini.ts";
 import { Options } from "./options.ts";
 import { type Process, processesOf } from "./program.ts";
 import type { Place, Remarks } from "./remarks.ts";
@@ -189,10 +189,10 @@ class Builder {
   }
 
   private noteSection(name: string, place: Place): void {
-    const [kind = ""] = lower(name).split(":");
-    const said = SECTIONS[kind];
+    const [kind = ""] = name.split(":");
+    const said = SECTIONS.get(kind);
     if (said) this.remarks.add(said[0], place, `[${name}]: ${said[1]}`);
-    else if (!CONVERTED.includes(name.replace(/:.*/s, ""))) {
+    else if (!CONVERTED.includes(kind)) {
       this.remarks.add("note", place, `[${name}]: supervisord has no such section`);
     }
   }
@@ -200,14 +200,18 @@ class Builder {
 
 export const NO_ORDER = "all services start at once; a run that needs another calls sysmgr-depends";
 
+type Fate = readonly ["lost" | "note", string];
+
 const CONVERTED = ["supervisord", "include", "program", "group"];
 
-const SECTIONS: Readonly<Record<string, readonly ["lost" | "note", string]>> = {
-  unix_http_server: ["note", "not needed: svctl works by files"],
-  supervisorctl: ["note", "not needed: svctl works by files"],
-  rpcinterface: ["note", "not needed: svctl works by files"],
-  ctlplugin: ["lost", "not converted: svctl has no plugins"],
-  inet_http_server: ["lost", "not converted: sysmgr does not listen to any network"],
-  "fcgi-program": ["lost", "not converted: sysmgr opens no sockets for services"],
-  eventlistener: ["lost", "not converted: svctl watch --json tells of events"],
-};
+const BY_FILES: Fate = ["note", "not needed: svctl works by files"];
+
+const SECTIONS = new Map<string, Fate>([
+  ["unix_http_server", BY_FILES],
+  ["supervisorctl", BY_FILES],
+  ["rpcinterface", BY_FILES],
+  ["ctlplugin", ["lost", "not converted: svctl has no plugins"]],
+  ["inet_http_server", ["lost", "not converted: sysmgr does not listen to any network"]],
+  ["fcgi-program", ["lost", "not converted: sysmgr opens no sockets for services"]],
+  ["eventlistener", ["lost", "not converted: svctl watch --json tells of events"]],
+]);

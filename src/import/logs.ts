@@ -35,7 +35,7 @@ export type Resolve = {
   readonly own: (file: string) => string | null;
 };
 
-export function outputOf(process: Process, resolve: Resolve, say: Say): Output {
+export function outputOf(process: Process, say: Say, resolve: Resolve): Output {
   const stdout = destination("stdout", process.stdout, resolve, say);
   if (process.redirectStderr) {
     const file = process.stderr.file;
@@ -64,7 +64,7 @@ function destination(stream: Stream, log: Log, resolve: Resolve, say: Say): Dest
     }
     return { to: "logger", logger: { by: "syslog" }, path: null };
   }
-  if (file === null || file === "/dev/null") return { to: "nowhere" };
+  if (file === null || file === "" || file === "/dev/null") return { to: "nowhere" };
   if (file === AUTO) {
     return { to: "logger", logger: { by: "svlogd", path: null, log }, path: null };
   }
@@ -103,32 +103,23 @@ function besideLogger(stdout: ToLogger, stderr: Destination, say: Say): Output {
   return withLogger(stdout, appended(stderr.path, say));
 }
 
+/** Standard error has it, if standard output need not stay that of sysmgr: it would be the pipe. */
 function loggerOfStderr(stdout: Destination, stderr: ToLogger, say: Say): Output {
-  const free = stdout.to === "nowhere" || stdout.to === "file";
-  if (free) {
+  if (stdout.to === "nowhere" || stdout.to === "file") {
     const redirections = joined("2>&1", redirection("stdout", stdout));
     return { redirections, logger: stderr.logger };
   }
-  // With a logger the standard output of sysmgr would not be to be had.
-  const error = stderr.path === null ? "" : appended(stderr.path, say);
-  if (stderr.path === null) {
-    const lost = stderr.logger.by === "syslog";
-    say(
-      lost ? "lost" : "note",
-      lost ? "stderr_syslog" : "stderr_logfile",
-      "standard error of sysmgr, as standard output is that of sysmgr",
-    );
-  }
-  return { redirections: joined(redirection("stdout", stdout), error), logger: null };
+  if (stderr.path !== null) return withLogger(stdout, appended(stderr.path, say));
+  const where = "standard error of sysmgr, as standard output is that of sysmgr";
+  if (stderr.logger.by === "syslog") say("lost", "stderr_syslog", where);
+  else say("note", "stderr_logfile", where);
+  return withLogger(stdout, "");
 }
 
 /** A file with a size that no logger keeps. */
 function appended(path: string, say: Say): string {
-  say(
-    "lost",
-    "stderr_logfile",
-    `${path} is appended to and never rotated: a service has one logger`,
-  );
+  const text = `${path} is appended to and never rotated: a service has one logger`;
+  say("lost", "stderr_logfile", text);
   return redirection("stderr", { to: "file", path });
 }
 

@@ -48,7 +48,7 @@ export function runScript(run: Run): string {
     ...tellFinish(run.tells, run.self),
     ...asSelf(run.self, run.chpst, "run"),
     ...(redirections === "" ? [] : [`exec ${redirections}`]),
-    ...(umask === null ? [] : [`umask ${umask.toString(8).padStart(3, "0")}`]),
+    ...(umask === null ? [] : [`umask ${(umask & 0o777).toString(8).padStart(3, "0")}`]),
     changeDirectory(directory),
     ...variables.filter(([name]) => isPlain(name)).map(exportLine),
     commandLine(run),
@@ -98,17 +98,20 @@ function exportLine([name, value]: readonly [string, string]): string {
 function commandLine({ user, self, environment, descriptors, command, chpst }: Run): string {
   // Without its number nobody can be told to be it already.
   const account = user ?? (self && self.uid < 0 ? self : null);
-  const special = [...environment].filter(([name]) => !isPlain(name) && name !== "PATH");
+  // The program is looked for in its own PATH; chpst is not.
+  const path = environment.get("PATH");
+  const byEnv = path !== undefined && !command[0]?.includes("=");
+  const special = [...environment].filter(
+    ([name]) => !isPlain(name) && !(byEnv && name === "PATH"),
+  );
   const options = [
     ...(account ? ["-u", accountWords(account)] : []),
-    ...(descriptors === null ? [] : ["-o", `${descriptors}`]),
+    ...(descriptors !== null && descriptors > 0 ? ["-o", `${descriptors}`] : []),
     ...special.flatMap(([name, value]) => ["--env", `${name}=${value}`]),
   ];
-  const path = environment.get("PATH");
   const parts = [
     options.length > 0 ? [chpst, ...options] : [],
-    // The program is looked for there; chpst is not.
-    path === undefined ? [] : ["env", `PATH=${path}`],
+    byEnv ? ["env", `PATH=${path}`] : [],
     command,
   ].filter((words) => words.length > 0);
   return `exec ${parts.map((words) => words.map(quoteWord).join(" ")).join(" \\\n    ")}`;

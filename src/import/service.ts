@@ -1,10 +1,11 @@
 /** A process as a service directory: what stands in its files, and what is lost. Pure. */
-import { absolutePath, escapeBytes } from "../bytes.ts";
+import { escapeBytes } from "../bytes.ts";
 import { encodeName } from "../compat/pmtr/names.ts";
 import { signalName } from "../libc.ts";
 import type { Account, Accounts } from "./accounts.ts";
-import { type Config, NO_ORDER, type Supervisor } from "./config.ts";
-import { outputOf, type Resolve, type Say } from "./logs.ts";
+import { type Config, NO_ORDER } from "./config.ts";
+import { outputOf, type Say } from "./logs.ts";
+import { Places } from "./places.ts";
 import type { Process } from "./program.ts";
 import { finishScript, loggerFiles, runScript, stopScript, tellsOf } from "./scripts.ts";
 
@@ -29,24 +30,17 @@ export function serviceName({ group, name }: Process): string {
   return encodeName(name.startsWith(group) ? name : `${group}.${name}`);
 }
 
-export function serviceFiles(
-  process: Process,
-  { supervisor, controlGroup, sharedLogs }: Config,
-  context: Context,
-): ServiceFiles {
+export function serviceFiles(process: Process, config: Config, context: Context): ServiceFiles {
   const { options } = process;
   const say: Say = (kind, option, text) => options.remark(kind, option, text);
   sayLosses(process, say);
-  const directory = workingDirectory(process, supervisor, context, say);
-  const resolve: Resolve = {
-    path: (file, option) => {
-      const expanded = expandHome(file, context);
-      if (!expanded.startsWith("/")) sayRelative(option, file, supervisor, say);
-      return absolute(expanded, baseOf(supervisor));
-    },
+  const { supervisor, controlGroup, sharedLogs } = config;
+  const places = new Places(supervisor, context.home, context.accounts, say);
+  const directory = places.directory(process);
+  const output = outputOf(process, say, {
+    path: (file, option) => places.file(file, option),
     own: (file) => (sharedLogs.has(file) ? serviceName(process) : null),
-  };
-  const output = outputOf(process, resolve, say);
+  });
   const self = accountOf(supervisor.user, supervisor.options, context);
   const own = accountOf(process.user, options, context);
   // supervisord could not: who has become somebody else can become nobody else.
@@ -65,18 +59,27 @@ export function serviceFiles(
     chpst: context.chpst,
     tells: tellsOf(process),
   });
-  const program = (text: string | null) => text !== null && { text, mode: 0o755 };
-  const letter = LETTERS[signalName(process.stopSignal)];
-  if (letter === undefined && process.stopAsGroup) {
-    say("lost", "stopasgroup", "that signal goes to the main process only");
-  }
   return present({
     run: { text: run, mode: context.secret ? 0o700 : 0o755 },
     finish: program(finishScript(process)),
-    [`control/${letter}`]: program(letter === undefined ? null : stopScript(process)),
+    ...controlOf(process, say),
     ...settingsOf(process, controlGroup),
     ...(output.logger ? loggerFiles(output.logger, process, self, context.chpst) : {}),
   });
+}
+
+function program(text: string | null): ServiceFile | false {
+  return text !== null && { text, mode: 0o755 };
+}
+
+/** What is run in place of the stop signal. */
+function controlOf(process: Process, say: Say) {
+  const letter = LETTERS[signalName(process.stopSignal)];
+  if (letter !== undefined) return { [`control/${letter}`]: program(stopScript(process)) };
+  if (process.stopAsGroup) {
+    say("lost", "stopasgroup", "that signal goes to the main process only");
+  }
+  return {};
 }
 
 /** What settings files say; each is one line. */
@@ -160,44 +163,4 @@ function accountOf(
   }
   // Nothing is changed there either.
   return found.uid === (ownUid ?? 0) ? null : found;
-}
-
-// ------------------------------------------------------------------- places
-
-function baseOf({ directory }: Supervisor): string {
-  return directory?.startsWith("/") ? directory : "/";
-}
-
-function workingDirectory(
-  process: Process,
-  supervisor: Supervisor,
-  context: Context,
-  say: Say,
-): string {
-  const base = baseOf(supervisor);
-  const { directory, command } = process;
-  if (directory === null && command[0]?.includes("/") && !command[0].startsWith("/")) {
-    sayRelative("command", command[0], supervisor, say);
-  }
-  if (directory === null) return supervisor.directory === null ? base : expandHome(base, context);
-  if (!directory.startsWith("/")) sayRelative("directory", directory, supervisor, say);
-  return absolute(directory, base);
-}
-
-function sayRelative(option: string, path: string, supervisor: Supervisor, say: Say): void {
-  if (supervisor.directory !== null) return;
-  say("lost", option, `${path}: the working directory of supervisord is taken for /`);
-}
-
-/** Not made shorter: what .. leads to is for the system to say. */
-function absolute(path: string, base: string): string {
-  return path.startsWith("/") ? path : absolutePath(`${base}/${path}`);
-}
-
-/** ~ and ~user at the beginning of a path. */
-function expandHome(path: string, { accounts, home }: Context): string {
-  const [, user] = path.match(/^~([^/]*)/) ?? [];
-  if (user === undefined) return path;
-  const found = user === "" ? home : accounts.find(user)?.home;
-  return found === undefined ? path : found + path.slice(user.length + 1);
 }

@@ -161,6 +161,11 @@ exec /bin/x -y
     expect({ run, lost }).toEqual({ run: wanted, lost: [] });
   });
 
+  test("a program that looks like a variable", () => {
+    const { run } = web(["command=/a=b", "environment=PATH=/bin"]);
+    expect(run.slice(-2)).toEqual(["exec chpst --env PATH=/bin \\", "    /a=b"]);
+  });
+
   test("who is nobody else than the caller stays so", () => {
     const { run } = web(["user=app"], [], { ownUid: 1000 });
     expect(run.at(-1)).toBe("exec /bin/x -y");
@@ -516,6 +521,7 @@ describe("what is lost, and what is not needed", () => {
     ["[eventlistener:x]", "lost", /not converted/],
     ["[ctlplugin:x]", "lost", /not converted/],
     ["[progam:x]", "notes", /no such section/],
+    ["[constructor]", "notes", /no such section/],
     ["[supervisord]\nlogfile=x\npidfile=y", "notes", /not needed here: logfile, pidfile$/],
     ["[supervisord]\nstrip_ansi=true", "lost", /strip_ansi/],
     ["[supervisord]\nnonsense=1", "notes", /nonsense: supervisord has no such option/],
