@@ -313,13 +313,18 @@ describe.skipIf(!haveSupervisor)("the same as supervisord", () => {
     const paths = Array.from({ length: 400 }, () => file(randomFile(random)));
     const theirs = await supervisorUnderstands(paths);
     for (const [i, path] of paths.entries()) {
-      // There is no variable called "=": that we refuse.
-      const wanted = JSON.stringify(theirs[i]).includes('"=":') ? null : theirs[i];
+      const wanted = hasOddName(theirs[i] ?? null) ? null : theirs[i];
       expect([read(path), weUnderstand(path)]).toEqual([read(path), wanted as Understood]);
     }
     expect(theirs.filter((found) => found !== null).length).toBeGreaterThan(40);
   }, 60_000);
 });
+
+/** No variable has a = in its name: that we refuse. */
+function hasOddName(found: Understood): boolean {
+  const names = (found ?? []).flatMap(({ environment }) => Object.keys(environment as object));
+  return names.some((name) => name.includes("="));
+}
 
 /** Mostly plausible lines, made of what matters to the parsers. */
 function randomFile(random: Random): string {
