@@ -403,6 +403,28 @@ function membersOf(group: number): number[] {
     .map((p) => p.pid);
 }
 
+importScenario("below a running sysmgr each is started at once, whole", async (b) => {
+  const numbers = Array.from({ length: 20 }, (_, i) => `w.${i}`);
+  b.configure(
+    "[supervisord]",
+    "[program:w]",
+    "command=sleep 3600",
+    "process_name=%(process_num)d",
+    "numprocs=20",
+    "environment=A-B=c",
+    // No pipes to loggers: a sandbox counts the descriptors of sysmgr from its start.
+    "stdout_logfile=NONE",
+    "redirect_stderr=true",
+  );
+  const sysmgr = await b.box.start();
+  await b.import();
+  for (const name of numbers) {
+    await until(() => b.service(name).status.state === "up", `${name} is up`);
+  }
+  expect(sysmgr.messages).not.toMatch(/cannot|without run|exited/);
+  expect(list(b.box.sysdir).filter((name) => name.startsWith("."))).toEqual([]);
+});
+
 importScenario("autostart=false is started by svctl only; settings are as told", async (b) => {
   b.configure("[supervisord]", "[program:web]", "command=sleep 3600", "autostart=false");
   await b.import();
