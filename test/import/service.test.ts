@@ -6,6 +6,7 @@ import { Ini, readIni } from "../../src/import/ini.ts";
 import { Remarks } from "../../src/import/remarks.ts";
 import { type Context, serviceFiles, serviceName } from "../../src/import/service.ts";
 import { parseSettings } from "../../src/settings.ts";
+import { BIN } from "../lib/sandbox.ts";
 import { chooseSeed, Random } from "../unit/random.ts";
 
 const seed = chooseSeed();
@@ -182,6 +183,23 @@ exec /bin/x -y
     expect(exitCode).toBe(0);
     expect(Buffer.from(stdout).toString("latin1").split("\0").slice(0, -1)).toEqual(words);
   });
+});
+
+test(`sh gives any value to the program as it was (SEED=${seed})`, () => {
+  const random = new Random(seed);
+  const alphabet = "ab \\$`*?~{}&|<>()!=,-\xe9\t";
+  const values = Array.from({ length: 200 }, () => `x${random.bytes(random.below(12), alphabet)}x`);
+  // Some that sh sets for the program, some that are left to chpst.
+  const names = values.map((_, i) => (i % 2 === 0 ? `V${i}` : `V-${i}`));
+  const variables = names.map((name, i) => `${name}="${values[i]}"`).join(",");
+  const options = ["command=/usr/bin/env -0", "stdout_logfile=/dev/stdout"];
+  const chpst = `${BIN}/chpst`;
+  const { files } = web([...options, `environment=${variables}`], [], { chpst });
+  const stdin = Buffer.from(text(files, "run") ?? "", "latin1");
+  const { exitCode, stdout } = Bun.spawnSync(["sh"], { stdin, cwd: "/" });
+  expect(exitCode).toBe(0);
+  const found = Buffer.from(stdout).toString("latin1").split("\0");
+  for (const [i, name] of names.entries()) expect(found).toContain(`${name}=${values[i]}`);
 });
 
 describe("where output goes", () => {
