@@ -51,6 +51,11 @@ export const programs: Readonly<Record<string, Program>> = {
     summary: "wait until services are up",
     load: () => import("./sysmgr-depends.ts"),
   },
+  "sysmgr-import": {
+    section: 8,
+    summary: "make service directories of a supervisord.conf",
+    load: () => import("./sysmgr-import.ts"),
+  },
   "sysmgr-prefix": {
     section: 8,
     summary: "write the output of services with their names in front",
