@@ -2,9 +2,18 @@
 import { parseCount } from "./bytes.ts";
 import { parseSignal } from "./status.ts";
 
+/** Whether it is started again: in the words of its file, and the exit codes that it stays down after. */
+export type Restart = { readonly text: string; readonly unless: readonly number[] | "any" };
+
+const RESTARTS: readonly Restart[] = [
+  { text: "always", unless: [] },
+  { text: "on-failure", unless: [0] },
+  { text: "never", unless: "any" },
+];
+
 export type Settings = {
-  /** After which ends it is started again; an exit with 0 is a success. */
-  readonly restart: "always" | "on-failure" | "never";
+  /** null: always. */
+  readonly restart: Restart | null;
   /** In milliseconds, counted from the exit: so long a wait after lives shorter than `below`. */
   readonly delay: { readonly wait: number; readonly below: number } | null;
   readonly stopSignal: number | null;
@@ -24,7 +33,7 @@ export type Settings = {
 
 /** Those of a service that is a file. */
 export const PLAIN: Settings = {
-  restart: "always",
+  restart: null,
   delay: null,
   stopSignal: null,
   stopTimeout: null,
@@ -56,7 +65,7 @@ export function parseSettings(
     return parsed;
   };
   return {
-    restart: value("restart", parseRestart) ?? PLAIN.restart,
+    restart: value("restart", parseRestart),
     delay: value("restart-delay", parseDelay),
     stopSignal: value("stop-signal", parseSignal),
     stopTimeout: value("stop-timeout", parseMilliseconds),
@@ -69,8 +78,13 @@ export function parseSettings(
   };
 }
 
-function parseRestart(text: string): Settings["restart"] | null {
-  return (["always", "on-failure", "never"] as const).find((word) => word === text) ?? null;
+/** always, on-failure, never, or: unless CODE... */
+function parseRestart(text: string): Restart | null {
+  const [word, ...codes] = text.split(/[ \t]+/);
+  if (word !== "unless") return RESTARTS.find((restart) => restart.text === text) ?? null;
+  const unless = codes.map(parseCount).filter((code) => code !== null);
+  const valid = unless.length === codes.length && unless.every((code) => code <= 255);
+  return valid && codes.length > 0 ? { text, unless } : null;
 }
 
 /** SECONDS, with decimals. */

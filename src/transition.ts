@@ -32,7 +32,7 @@ import {
 } from "../config.ts";
 import { escapeBytes } from "./bytes.ts";
 import { SIGNALS } from "./libc.ts";
-import { PLAIN, type Settings } from "./settings.ts";
+import { PLAIN, type Restart, type Settings } from "./settings.ts";
 import {
   describeExit,
   type Exit,
@@ -318,11 +318,14 @@ function answer(
     return [{ ...ended, state: "down", short: 0 }, [log("info", `${what}; down`)]];
   }
   if (end.asked) return start({ ...ended, short: 0 }, log("info", `${what}; restarting`));
-  if (restart === "never" || (restart === "on-failure" && isSuccess(life.exit))) {
+  if (restart && isFinal(life.exit, restart)) {
     // As if it had been started once: so it stays, whoever supervises it.
     return [
       { ...ended, state: "down", wanted: "once", short: 0 },
-      [log("info", `${what}; down (restart: ${restart})`), { type: "mark", content: "once\n" }],
+      [
+        log("info", `${what}; down (restart: ${restart.text})`),
+        { type: "mark", content: "once\n" },
+      ],
     ];
   }
   const short = end.uptime >= MIN_UPTIME ? 0 : life.short + 1;
@@ -333,8 +336,9 @@ function answer(
   return [{ ...ended, state: "backoff", short, due }, [log("info", text)]];
 }
 
-function isSuccess(exit: Exit | null): boolean {
-  return exit !== null && "code" in exit && exit.code === 0;
+function isFinal(exit: Exit | null, { unless }: Restart): boolean {
+  if (unless === "any") return true;
+  return exit !== null && "code" in exit && unless.includes(exit.code);
 }
 
 function onTimer(life: Life, waiting: boolean, now: number): [Life, Effect[]] {

@@ -20,8 +20,15 @@ test("an empty directory has those of a file", () => {
 
 describe("a file with one value", () => {
   const rows: [string, string, Partial<Settings>][] = [
-    ["restart", "on-failure\n", { restart: "on-failure" }],
-    ["restart", " never ", { restart: "never" }],
+    ["restart", "on-failure\n", { restart: { text: "on-failure", unless: [0] } }],
+    ["restart", " never ", { restart: { text: "never", unless: "any" } }],
+    ["restart", "always", { restart: { text: "always", unless: [] } }],
+    ["restart", "unless 33", { restart: { text: "unless 33", unless: [33] } }],
+    [
+      "restart",
+      "unless 0  2\t255\n",
+      { restart: { text: "unless 0  2\t255", unless: [0, 2, 255] } },
+    ],
     ["restart-delay", "2", { delay: { wait: 2_000, below: Number.POSITIVE_INFINITY } }],
     ["restart-delay", "0.25 \t 10\n", { delay: { wait: 250, below: 10_000 } }],
     ["stop-signal", "int", { stopSignal: 2 }],
@@ -39,6 +46,11 @@ describe("a file with one value", () => {
 
   const wrong: [string, string][] = [
     ["restart", ""],
+    ["restart", "unless"],
+    ["restart", "unless 256"],
+    ["restart", "unless 1 x"],
+    ["restart", "unless -1"],
+    ["restart", "always 1"],
     ["restart", "Always"],
     ["restart-delay", "-1"],
     ["restart-delay", "1 2 3"],

@@ -22,8 +22,8 @@ const EXITS: readonly [Exit, ...Exit[]] = [
 const SETTINGS: readonly [Settings, ...Settings[]] = [
   PLAIN,
   { ...PLAIN, finish: true },
-  { ...PLAIN, finish: true, restart: "on-failure", stopTimeout: 3_000 },
-  { ...PLAIN, restart: "never", stopSignal: 2 },
+  { ...PLAIN, finish: true, restart: { text: "unless 0 3", unless: [0, 3] }, stopTimeout: 3_000 },
+  { ...PLAIN, restart: { text: "never", unless: "any" }, stopSignal: 2 },
   { ...PLAIN, delay: { wait: 5_000, below: 2_000 } },
   { ...PLAIN, finish: true, delay: { wait: 0, below: Number.POSITIVE_INFINITY } },
   { ...PLAIN, check: true, stopTimeout: 0 },

@@ -21,23 +21,12 @@ export type Run = {
   readonly redirections: string;
   readonly command: readonly string[];
   readonly chpst: string;
-  /** What finish is to be told. */
-  readonly tells: Tells;
+  /** finish is to know its process group. */
+  readonly tellsGroup: boolean;
 };
 
-/** What finish cannot know: the process group that it was, and whether the end was asked for. */
-export type Tells = { readonly group: boolean; readonly asked: boolean };
-
+/** Where finish finds the process group that it was. */
 const GROUP_FILE = "pgid";
-const ASKED_FILE = "asked";
-
-export function tellsOf({ autorestart, exitCodes, killAsGroup }: Process): Tells {
-  return {
-    group: killAsGroup,
-    // restart tells what becomes of 0.
-    asked: autorestart === "unexpected" && exitCodes.some((code) => code !== 0),
-  };
-}
 
 export function runScript(run: Run): string {
   const { place, redirections, umask, directory } = run;
@@ -45,7 +34,7 @@ export function runScript(run: Run): string {
   const lines = [
     "#!/bin/sh",
     `# ${run.title} of ${escapeBytes(place.file)}, line ${place.line}. See sysmgr(8), Service directories.`,
-    ...tellFinish(run.tells, run.self),
+    ...(run.tellsGroup ? [tellFinish(run.self)] : []),
     ...asSelf(run.self, run.chpst, "run"),
     ...(redirections === "" ? [] : [`exec ${redirections}`]),
     ...(umask === null ? [] : [`umask ${(umask & 0o777).toString(8).padStart(3, "0")}`]),
@@ -57,14 +46,9 @@ export function runScript(run: Run): string {
 }
 
 /** Another user cannot write here, and need not: it is the same process. */
-function tellFinish({ group, asked }: Tells, self: Account | null): string[] {
-  const words = [
-    ...(asked ? [`rm -f ${ASKED_FILE}`] : []),
-    ...(group ? [`echo $$ >${GROUP_FILE}`] : []),
-  ];
-  if (words.length === 0) return [];
-  const line = words.join("; ");
-  return [self ? `[ ! -w . ] || { ${line}; } # for finish` : `${line} # for finish`];
+function tellFinish(self: Account | null): string {
+  const line = `echo $$ >${GROUP_FILE}`;
+  return self ? `[ ! -w . ] || ${line} # for finish` : `${line} # for finish`;
 }
 
 /** [supervisord] has a user: the script starts itself again as that one. */
@@ -118,41 +102,21 @@ function commandLine({ user, self, environment, descriptors, command, chpst }: R
 }
 
 /** null: there is nothing that it would have to do. */
-export function finishScript(process: Process): string | null {
-  const tells = tellsOf(process);
-  const codes = [...new Set(process.exitCodes)].filter((code) => code !== 0);
-  const lines = [
-    ...(tells.asked
-      ? [
-          "# exitcodes: not started again after these, unless its end was asked for (svctl restart).",
-          `[ -e ${ASKED_FILE} ] || case $1 in`,
-          `${codes.join(" | ")}) echo once >"$RUNDIR/$SYSMGR_SERVICE/lock" ;;`,
-          "esac",
-        ]
-      : []),
-    ...(tells.group
-      ? [
-          "# killasgroup: after KILL the rest of its process group gets it, too.",
-          `[ "$2" != 9 ] || kill -s KILL -- "-$(cat ${GROUP_FILE})" 2>/dev/null`,
-        ]
-      : []),
-  ];
-  return lines.length === 0 ? null : `#!/bin/sh\n${lines.join("\n")}\n`;
+export function finishScript({ killAsGroup }: Process): string | null {
+  if (!killAsGroup) return null;
+  return `#!/bin/sh
+# killasgroup: after KILL the rest of its process group gets it, too.
+[ "$2" != 9 ] || kill -s KILL -- "-$(cat ${GROUP_FILE})" 2>/dev/null
+`;
 }
 
 /** In place of the stop signal; null: that will do. */
-export function stopScript(process: Process): string | null {
-  const { stopAsGroup, stopSignal } = process;
-  const { asked } = tellsOf(process);
-  if (!stopAsGroup && !asked) return null;
-  const target = stopAsGroup ? "-- -" : "";
-  const lines = [
-    "#!/bin/sh",
-    ...(asked ? [`: >${ASKED_FILE} # for finish`] : []),
-    ...(stopAsGroup ? ["# stopasgroup: the signal goes to the whole process group."] : []),
-    `kill -s ${signalName(stopSignal)} ${target}"$(cat "$RUNDIR/$SYSMGR_SERVICE/pid")"`,
-  ];
-  return `${lines.join("\n")}\n`;
+export function stopScript({ stopAsGroup, stopSignal }: Process): string | null {
+  if (!stopAsGroup) return null;
+  return `#!/bin/sh
+# stopasgroup: the signal goes to the whole process group.
+kill -s ${signalName(stopSignal)} -- -"$(cat "$RUNDIR/$SYSMGR_SERVICE/pid")"
+`;
 }
 
 export function loggerFiles(

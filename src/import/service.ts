@@ -7,7 +7,7 @@ import { type Config, NO_ORDER } from "./config.ts";
 import { outputOf, type Say } from "./logs.ts";
 import { Places } from "./places.ts";
 import type { Process } from "./program.ts";
-import { finishScript, loggerFiles, runScript, stopScript, tellsOf } from "./scripts.ts";
+import { finishScript, loggerFiles, runScript, stopScript } from "./scripts.ts";
 
 export type ServiceFile = { readonly text: string; readonly mode: number };
 
@@ -57,7 +57,7 @@ export function serviceFiles(process: Process, config: Config, context: Context)
     redirections: output.redirections,
     command: process.command,
     chpst: context.chpst,
-    tells: tellsOf(process),
+    tellsGroup: process.killAsGroup,
   });
   return present({
     run: { text: run, mode: context.secret ? 0o700 : 0o755 },
@@ -98,10 +98,11 @@ function settingsOf(process: Process, controlGroup: string | null) {
   };
 }
 
-/** Exit statuses other than 0 are looked at by finish. */
 function restartOf({ autorestart, exitCodes }: Process): string | false {
   if (autorestart === "never") return "never";
-  return autorestart === "unexpected" && exitCodes.includes(0) && "on-failure";
+  if (autorestart !== "unexpected" || exitCodes.length === 0) return false;
+  const codes = [...new Set(exitCodes)].join(" ");
+  return codes === "0" ? "on-failure" : `unless ${codes}`;
 }
 
 function present(files: Record<string, ServiceFile | false>): ServiceFiles {

@@ -144,7 +144,7 @@ describe("the files beside it", () => {
 
   test("say when it is started again, and when it is killed", () => {
     expect(filesOf({})).toMatchObject({
-      restart: "always\n",
+      restart: "unless 33\n",
       "restart-delay": "10 10\n",
       "stop-timeout": "5\n",
     });

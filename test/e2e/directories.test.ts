@@ -212,6 +212,28 @@ patientScenario("with a file down it is down until it is asked for", async (box)
 });
 
 patientScenario(
+  "restart: unless tells exit codes, which count where no end was asked for",
+  async (box) => {
+    const web = box.declare("web");
+    const script = `trap 'kill $!; exit 3' TERM; trap 'kill $!; exit 4' USR1; trace ready
+while :; do sleep 3600 & wait $!; kill $!; done`;
+    web.installDirectory(script, {}, { restart: "unless 0 3\n", "restart-delay": "0" });
+    const sysmgr = await box.start();
+    await web.traced("ready");
+    kill(await web.running(), "SIGUSR1");
+    await web.traced("ready", 2);
+    expect((await box.run(["svctl", "restart", "web"])).code).toBe(0);
+    await web.traced("ready", 3);
+    kill(await web.running(), "SIGTERM");
+    await web.is("down");
+    expect(web.status).toMatchObject({ wanted: "once", exit: "3" });
+    expect(sysmgr.count(/web: exited with 3 after .*; down \(restart: unless 0 3\)/)).toBe(1);
+    expect((await box.run(["svctl", "start", "web"])).code).toBe(0);
+    await web.traced("ready", 4);
+  },
+);
+
+patientScenario(
   "restart: on-failure and never say after which ends it is started again",
   async (box) => {
     const [failing, never] = [box.declare("failing"), box.declare("never")];

@@ -44,8 +44,8 @@ scenario("the jobs run under sysmgr, with all that they say", async (p) => {
     "/dev/null",
   ]);
   await runs(p, "a b");
-  await sysmgr.says(/^sysmgr: bad: finished; next start in [\d.]+ s$/m);
-  await sysmgr.says(/^sysmgr: once: finished; down \(restart: never\)$/m);
+  await sysmgr.says(/^sysmgr: bad: exited with 1 after .*; next start in [\d.]+ s$/m);
+  await sysmgr.says(/^sysmgr: once: exited with 1 after .*; down \(restart: never\)$/m);
   for (const name of ["asks", "off"]) await service(p, name).is("down");
 });
 
@@ -64,7 +64,7 @@ scenario("bounce every: timeout ends it, sysmgr starts it again", async (p) => {
   p.edit(job("web", STAYS, "bounce every 1s"));
   await eject(p);
   const sysmgr = await p.box.start();
-  await sysmgr.says(/^sysmgr: web: exited with 124 after 1(\.\d)? s; finishing$/m);
+  await sysmgr.says(/^sysmgr: web: exited with 124 after 1(\.\d)? s; next start/m);
 });
 
 scenario("the files teach, and nothing is written over", async (p) => {

@@ -97,7 +97,7 @@ scenario("after a short life it is started again 10 s after its end", async (p) 
     const { status } = p.job("web");
     return status.state === "backoff" && status;
   }, "it waits");
-  // From the end; `since` is when finish was done, some milliseconds later.
+  // From the end; `since` is when that was seen, some milliseconds later.
   const wait = Number(next) - Number(since);
   expect(wait > 5 && wait <= 10).toBeTrue();
   expect(runs).toBe("1");
@@ -106,16 +106,16 @@ scenario("after a short life it is started again 10 s after its end", async (p) 
 scenario("exit status 33: it is not started again", async (p) => {
   p.edit(job("web", 'cmd /bin/sh -c "exit 33"'), job("db", 'cmd /bin/sh -c "exit 34"'));
   const pmtr = await p.start();
-  await pmtr.says(/^pmtr: web: finished; down$/);
-  await pmtr.says(/^pmtr: db: finished; next start in [\d.]+ s$/);
+  await pmtr.says(/^pmtr: web: exited with 33 after .*; down \(restart: unless 33\)$/);
+  await pmtr.says(/^pmtr: db: exited with 34 after .*; next start in [\d.]+ s$/);
   await p.job("web").is("down");
 });
 
 scenario("once: it is not started again, however it ended", async (p) => {
   p.edit(job("ok", "cmd /bin/true", "once"), job("bad", "cmd /bin/false", "once"));
   const pmtr = await p.start();
-  await pmtr.says(/^pmtr: ok: finished; down \(restart: never\)$/);
-  await pmtr.says(/^pmtr: bad: finished; down \(restart: never\)$/);
+  await pmtr.says(/^pmtr: ok: exited with 0 after .*; down \(restart: never\)$/);
+  await pmtr.says(/^pmtr: bad: exited with 1 after .*; down \(restart: never\)$/);
 });
 
 scenario("wait holds those that follow back until it has ended", async (p) => {

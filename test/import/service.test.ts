@@ -139,16 +139,16 @@ exec /bin/x -y
     ],
     [
       "what finish is to know",
-      ["killasgroup=true", "exitcodes=0,2"],
+      ["killasgroup=true"],
       [],
-      ["rm -f asked; echo $$ >pgid # for finish", "cd / || exit", "exec /bin/x -y"],
+      ["echo $$ >pgid # for finish", "cd / || exit", "exec /bin/x -y"],
     ],
     [
       "the same as another user",
       ["killasgroup=true"],
       ["user=app"],
       [
-        "[ ! -w . ] || { echo $$ >pgid; } # for finish",
+        "[ ! -w . ] || echo $$ >pgid # for finish",
         '[ "$(id -u)" = 1000 ] || exec chpst -u app ./run',
         ...["cd / || exit", "exec /bin/x -y"],
       ],
@@ -414,7 +414,7 @@ describe("settings", () => {
     ],
     [["autorestart=true"], { restart: null }],
     [["autorestart=false"], { restart: "never" }],
-    [["exitcodes=1"], { restart: null }],
+    [["exitcodes=1"], { restart: "unless 1" }],
     [["exitcodes=0,1", "autorestart=true"], { restart: null, finish: null }],
     [["exitcodes=0,1", "autorestart=false"], { restart: "never", finish: null }],
     [["stopsignal=INT"], { "stop-signal": "INT" }],
@@ -446,16 +446,13 @@ describe("settings", () => {
   });
 
   test("exit codes", () => {
-    expect(text(web(["exitcodes=0,2,3,2"]).files, "finish")).toBe(`#!/bin/sh
-# exitcodes: not started again after these, unless its end was asked for (svctl restart).
-[ -e asked ] || case $1 in
-2 | 3) echo once >"$RUNDIR/$SYSMGR_SERVICE/lock" ;;
-esac
-`);
-    expect(text(web(["exitcodes=0,2"]).files, "control/t")).toBe(`#!/bin/sh
-: >asked # for finish
-kill -s TERM "$(cat "$RUNDIR/$SYSMGR_SERVICE/pid")"
-`);
+    const restart = (...lines: string[]) => text(web(lines).files, "restart");
+    expect(restart("exitcodes=0,2,3,2")).toBe("unless 0 2 3\n");
+    expect(restart("exitcodes=2")).toBe("unless 2\n");
+    expect(restart("exitcodes=0")).toBe("on-failure\n");
+    expect(restart("exitcodes=")).toBeNull();
+    expect(restart("exitcodes=0,2", "autorestart=true")).toBeNull();
+    expect(restart("exitcodes=0,2", "autorestart=false")).toBe("never\n");
   });
 
   test("process groups", () => {

@@ -102,7 +102,7 @@ export class Model {
   /** After an end the marker is obeyed, or a service that ran enough has made one. */
   private checkWanted({ wanted }: Marker): void {
     const { life } = this;
-    const enough = life.settings.restart !== "always" && life.wanted === "once";
+    const enough = life.settings.restart !== null && life.wanted === "once";
     this.must(life.wanted === wanted || enough, "an end looks at the marker");
   }
 

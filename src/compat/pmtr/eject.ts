@@ -7,6 +7,7 @@ import { type Config, inOrder, type Job } from "./config.ts";
 import { encodeName } from "./names.ts";
 import {
   type Context,
+  NO_RESTART,
   RESTART_DELAY,
   runScript,
   type ServiceFile,
@@ -70,8 +71,7 @@ function teach(job: Job): string[] {
     "# The other files, each with one value, say how (sysmgr(8), Service directories):",
     `# restart-delay: ${RESTART_DELAY} s pass before the start after a life of less than ${RESTART_DELAY} s.`,
     `# stop-timeout: KILL follows ${STOP_TIMEOUT} s after TERM.`,
-    job.once ? once : "# restart holds always; never, and on-failure, are the other choices.",
-    "# finish runs after each end, with the exit status; it heeds exit status 33.",
+    job.once ? once : `# restart: always, unless it exits with ${NO_RESTART}.`,
     "# Changes count at the next start: svctl restart.",
     "",
   ];

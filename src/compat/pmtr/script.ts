@@ -24,17 +24,11 @@ export const STOP_TIMEOUT = 5;
 /** Exit status by which a job asks not to be started again. */
 export const NO_RESTART = 33;
 
-const FINISH = `#!/bin/sh
-# A job that exits with ${NO_RESTART} is not started again: sysmgr(7), the stop marker.
-[ "$1" != ${NO_RESTART} ] || echo once >"$RUNDIR/$SYSMGR_SERVICE/lock"
-`;
-
 export function serviceFiles(job: Job, context: Context): ServiceFiles {
   const text = (line: string) => ({ text: `${line}\n`, mode: 0o644 });
   return {
     run: { text: runScript(job, context), mode: 0o755 },
-    finish: { text: FINISH, mode: 0o755 },
-    restart: text(job.once ? "never" : "always"),
+    restart: text(job.once ? "never" : `unless ${NO_RESTART}`),
     "restart-delay": text(`${RESTART_DELAY} ${RESTART_DELAY}`),
     "stop-timeout": text(`${STOP_TIMEOUT}`),
   };

@@ -7,7 +7,6 @@
 import { createFile, makeDirectory, putFile, removeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { isServiceName } from "../../rundir.ts";
-import { PLAIN, type Settings } from "../../settings.ts";
 import { SysDir, type Target } from "../../sysdir.ts";
 import type { ServiceFiles } from "./script.ts";
 
@@ -110,20 +109,8 @@ export class JobSource extends SysDir {
   }
 
   override inspect(name: string): Target {
-    return { ...this.script(name, "run"), settings: this.settings(name) };
-  }
-
-  override settings(name: string): Settings {
-    return { ...super.settings(name), finish: true };
-  }
-
-  override inspectProgram(name: string, file: string): Target {
-    return this.script(name, file);
-  }
-
-  private script(name: string, file: string): Target {
-    const argv = ["/bin/sh", `./${file}`];
     const cwd = `${this.path}/${name}`;
-    return { path: "/bin/sh", argv, cwd, settings: PLAIN, problems: [] };
+    const argv = ["/bin/sh", "./run"];
+    return { path: "/bin/sh", argv, cwd, settings: this.settings(name), problems: [] };
   }
 }
