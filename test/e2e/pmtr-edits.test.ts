@@ -40,6 +40,19 @@ scenario(
   },
 );
 
+scenario("a job that answers its stop with exit status 33 is started again", async (p) => {
+  const script = p.script(
+    "leaves",
+    "trap 'exit 33' TERM; echo >ready; while :; do sleep 0.02; done",
+  );
+  p.edit(job("web", `cmd ${script}`, `dir ${p.box.dir}`));
+  await p.start();
+  const pid = await p.runs("web");
+  await until(() => exists(`${p.box.dir}/ready`), "it traps TERM");
+  p.edit(job("web", `cmd ${script}`, `dir ${p.box.dir}`, "nice 1"));
+  await p.runs("web", pid);
+});
+
 scenario("comments, blanks and the order of options are no change", async (p) => {
   p.edit("job {\n  name web\n  cmd /bin/sleep 3600\n  once\n}\n");
   await p.start();
