@@ -25,6 +25,7 @@ const dir = scratchDirectory();
 
 const VALID =
   "state=up\nwanted=up\npid=812\nstart=4711\nboot=b7d2\npidns=4026\nsince=1700000000.123\nruns=3\n" +
+  "first=1700000000.000\nready=1700000000.123\nwaited=0.100\n" +
   "short=2\nexit=signal KILL\nnext=1700000002.000\nreason=no interpreter /x\\x0a\n";
 const WAITER = "pid=812\nstart=4711\nfor=db\nfor=a\\x0ab\n";
 const SPICE = ["\n", "=", "\0", "-1", "0", "1", "4294967296", "9".repeat(40), "\\x", "NaN", "\xff"];

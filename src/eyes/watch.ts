@@ -106,7 +106,8 @@ function changesOf(before: Shown | null, shown: Shown, now: number): Event[] {
   else if (was.wanted !== is.wanted)
     events.push({ kind: "wanted", shown, text: `wanted ${is.wanted}` });
   const waits = shown.waitingFor.join(" ");
-  if (before && waits !== before.waitingFor.join(" ")) {
+  // Also of one that waits already when it is first seen.
+  if (waits !== (before?.waitingFor.join(" ") ?? "")) {
     const whom = shown.waitingFor.map(plainText).join(" ");
     events.push({ kind: "waiting", shown, text: whom ? `waiting for ${whom}` : "waits no more" });
   }

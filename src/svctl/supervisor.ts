@@ -28,18 +28,23 @@ export async function shutDown(
   if (options.has("n")) return 0;
   // A shutdown has a clock of its own.
   const longest = options.value("t") === undefined ? Math.max(timeout, SHUTDOWN_END) : timeout;
-  const deadline = performance.now() + longest;
-  const waited = () => waitingFor(runningIn(rundir));
-  const progress = new Progress(waited, options.has("q"));
-  try {
-    while (rundir.supervisor() !== null) {
-      if (!(await alarm.ring(deadline)))
-        throw new Failure(`sysmgr still runs after ${formatAge(longest)}`);
-    }
-    return 0;
-  } finally {
-    progress.end();
-  }
+  const progress = new Progress(() => waitingFor(runningIn(rundir)), options.has("q"));
+  if (await comesTrue(() => rundir.supervisor() === null, alarm, longest, progress)) return 0;
+  throw new Failure(`sysmgr still runs after ${formatAge(longest)}`);
+}
+
+/** Waits until it is so; false when the time is over. */
+async function comesTrue(
+  isSo: () => boolean,
+  alarm: Alarm,
+  timeout: number,
+  progress: Progress,
+): Promise<boolean> {
+  const deadline = performance.now() + timeout;
+  let found = isSo();
+  while (!found && (await alarm.ring(deadline))) found = isSo();
+  progress.end();
+  return found;
 }
 
 /** The services that run; then it is sysmgr itself that has to end. */
@@ -58,10 +63,9 @@ export async function upgrade(rundir: RunDir, options: Options, timeout: number)
   if (options.has("n")) return 0;
   const alarm = new Alarm();
   alarm.watch("upgrade", request.watchPath, IN.ATTRIB);
-  const deadline = performance.now() + timeout;
-  while (!request.isAnswered()) {
-    if (!(await alarm.ring(deadline))) throw new Failure(`no answer after ${formatAge(timeout)}`);
-  }
+  const progress = new Progress(() => waitingFor(["sysmgr"]), options.has("q"));
+  if (!(await comesTrue(() => request.isAnswered(), alarm, timeout, progress)))
+    throw new Failure(`no answer after ${formatAge(timeout)}`);
   if (rundir.supervisorMark() !== before) return 0;
   throw new Failure("the upgrade was refused: sysmgr's messages say why");
 }

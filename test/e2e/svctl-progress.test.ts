@@ -85,6 +85,16 @@ patientScenario("shutdown tells for whom sysmgr waits", async (box) => {
   expect(await sysmgr.exited()).toBe(0);
 });
 
+patientScenario("upgrade tells that it waits for sysmgr", async (box) => {
+  const sysmgr = await box.start();
+  sysmgr.signal("SIGSTOP");
+  const terminal = svctl(box, ["-t", "600", "upgrade"]);
+  await terminal.says(/\^\[\[Kwaiting for sysmgr$/);
+  sysmgr.signal("SIGCONT");
+  expect(await terminal.child.exited).toBe(0);
+  await terminal.says(/\r\^\[\[K$/);
+});
+
 patientScenario("it is cut to the terminal's width, and does nothing to it", async (box) => {
   await box.start();
   const services = await stubborn(box, "\x1b]0;evil\x07", "a-service-with-a-long-name");

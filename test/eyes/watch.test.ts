@@ -33,6 +33,14 @@ test.each([
   expect(events.map((e) => e.text)).toEqual(texts);
 });
 
+test("one that waits already when it is first seen is told of twice", () => {
+  const events = changes([], [shown("web", { state: "starting" }, ["db"])], NOW);
+  expect(events.map((e) => [e.kind, e.text])).toEqual([
+    ["new", "starting, pid 812"],
+    ["waiting", "waiting for db"],
+  ]);
+});
+
 test("new, removed, and waiting", () => {
   const waits = shown("web", { state: "starting" }, ["db", "x\x1b"]);
   const before = [shown("old"), shown("web", { state: "starting" })];

@@ -6,6 +6,7 @@
 import { BACKOFF, SETTLE_DEPENDS } from "../../config.ts";
 import { PLAIN, type Settings } from "../../src/settings.ts";
 import { type Exit, type Marker, type ProcessId, parseMarker } from "../../src/status.ts";
+import { type Times, timesAfter } from "../../src/times.ts";
 import { type Effect, type Event, type Life, newborn, transition } from "../../src/transition.ts";
 
 export type Tally = { states: Map<string, number>; effects: Map<string, number> };
@@ -20,6 +21,7 @@ function frozen(life: Life): Life {
 export class Model {
   life = frozen(newborn);
   now = 1_000;
+  private times: Times = { since: 0, first: null, ready: null, waited: 0 };
   /** NAME/lock. */
   file: string | null = null;
   /** The process that runs, or has ended and was not reaped yet. */
@@ -118,11 +120,28 @@ export class Model {
     const [life, effects] = transition(before, Object.freeze(event), this.now);
     this.trace?.(`    ${JSON.stringify(life)}\n    ${JSON.stringify(effects)}`);
     this.life = frozen(life);
+    this.checkTimes(before);
     count(this.tally.states, life.state);
     for (const effect of effects) this.perform(effect);
     this.must(life.runs - before.runs === (event.type === "spawned" ? 1 : 0), "runs counts spawns");
     this.checkProcess(before);
     this.checkWaits(event);
+  }
+
+  /** What the status tells of when it was. */
+  private checkTimes(before: Life): void {
+    const { life, times } = this;
+    this.times = timesAfter(times, before, life, this.now);
+    const { since, first, ready } = this.times;
+    this.must((first === null) === (life.runs === 0), "a first start is told once there was one");
+    this.must(times.first === null || times.first === first, "the first start stays the first");
+    this.must(life.state !== "up" || ready === since, "what is up is ready since then");
+    const starts = life.state === "starting" && life.process !== null;
+    this.must(!starts || ready === null, "what starts is not ready yet");
+    this.must(
+      ready === null || (first !== null && first <= ready),
+      "nothing is ready before it began",
+    );
   }
 
   private perform(effect: Effect): void {
