@@ -4,7 +4,7 @@
  * Runs the services in examples/ and makes pictures of them: top.svg, from what `svctl top` writes
  * to a terminal, and plot.svg, from `svctl plot`. They go into docs/, or that directory.
  */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { element, escapeXml } from "../src/eyes/svg.ts";
@@ -142,7 +142,10 @@ function drawRun({ column, text, style }: Run, row: number): string {
 
 const root = join(import.meta.dir, "..");
 const bin = join(root, "build/bin");
-const SIZE = { cols: 80, rows: 16 };
+const examples = join(root, "examples");
+const services = readdirSync(examples).filter((name) => !name.startsWith("."));
+/** A line above them, a heading, an empty one and the keys. */
+const SIZE = { cols: 80, rows: services.length + 4 };
 
 /** A sequence may come in two pieces: this is a first one. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
@@ -190,7 +193,7 @@ async function main(directory: string): Promise<void> {
   mkdirSync(`${scratch}/tmp`);
   const env = {
     PATH: `${bin}:${process.env.PATH}`,
-    SYSDIR: join(root, "examples"),
+    SYSDIR: examples,
     RUNDIR: `${scratch}/run`,
     TMPDIR: `${scratch}/tmp`,
     TZ: "UTC",

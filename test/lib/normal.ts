@@ -1,7 +1,7 @@
 /** Whether the output of a command is the one that was written down, but for what always differs. */
 
 const MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)";
-const KEY = "pid|start|boot|pidns|since|next|finish|finish[-_]start";
+const KEY = "pid|start|boot|pidns|since|first|ready|next|finish|finish[-_]start";
 
 /** In this order. */
 const PLACEHOLDERS: readonly (readonly [RegExp, string])[] = [
