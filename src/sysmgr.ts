@@ -1924,6 +1924,8 @@ class Scanner {
     if (!shutdown) return;
     for (const timer of shutdown.timers) clearTimeout(timer);
     this.reap();
+    // Nobody reads what it writes: it would never end.
+    if (this.prefixer) libc.kill(this.prefixer.pid, SIGNALS.KILL);
     this.rundir.empty();
     this.rundir.unlock();
     this.log.write("info", `all stopped after ${formatAge(now() - shutdown.began)}`);

@@ -1,6 +1,7 @@
 /** What services write, with their names in front. */
 import { expect } from "bun:test";
-import { openSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
+import { writable } from "../../src/libc.ts";
 import { append, list, read, remove, touch, write } from "../lib/files.ts";
 import { carriers, children, kill, lives } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
@@ -236,4 +237,19 @@ patientScenario("wrong usage is said", async (box) => {
     out: "",
     err: "sysmgr-prefix: cannot open /nonexistent: No such file or directory\n",
   });
+});
+
+patientScenario("a reader that reads nothing does not outlast the shutdown", async (box) => {
+  const fifo = `${box.dir}/fifo`;
+  expect((await box.run(["mkfifo", fifo])).code).toBe(0);
+  const fd = openSync(fifo, "r+");
+  const web = box.service("web", "trace ready; exec yes");
+  const wrapper = ["sh", "-c", `exec "$@" >>'${fifo}'`, "sh"];
+  const sysmgr = await box.start({ args: ["--prefix"], wrapper });
+  await web.traced("ready");
+  const pid = await prefixer(sysmgr);
+  await until(() => !writable(fd), "the pipe is full");
+  await sysmgr.stop();
+  await until(() => !lives(pid), "sysmgr-prefix has ended");
+  closeSync(fd);
 });
