@@ -12,14 +12,14 @@ private=$(mktemp -d "$parent/sysmgr-demo.XXXXXX") || exit 1
 rundir=$private/run
 mkdir "$private/tmp" || exit 1
 
-svctl="build/bin/svctl -d examples -r $rundir"
 cat <<EOF
 sysmgr keeps the services in examples/ running until you press ctrl-C.
-Talk to it from a second terminal, in $PWD:
+Talk to it from a second terminal:
 
-  $svctl status
-  $svctl stop NAME
-  $svctl start NAME
+  export RUNDIR="$rundir" SYSDIR="$PWD/examples" PATH="$PWD/build/bin:\$PATH"
+  svctl status
+  svctl stop NAME
+  svctl start NAME
 
 The same by hand, for all that svctl does it does with files:
 

@@ -119,6 +119,8 @@ export class Control {
     const speaks = check || notificationFd !== null;
     /** Running is enough for a service that does not say when it is ready. */
     const isReady = (s: Status) => !s.process || !speaks || s.state === "up";
+    // An operation without a command has not begun to watch.
+    alarm.watchService(this.rundir, name);
     for (;;) {
       this.refresh(name, alarm);
       const status = this.rundir.status(name);

@@ -3,7 +3,8 @@ import { expect } from "bun:test";
 import { touch } from "../lib/files.ts";
 import { lives } from "../lib/processes.ts";
 import { patientScenario } from "../lib/scenario.ts";
-import { STAY, trapping } from "../lib/service.ts";
+import { lingering, STAY, trapping } from "../lib/service.ts";
+import { until } from "../lib/until.ts";
 
 const STUBBORN =
   "trap 'trace term' TERM\ntrace ready\nwhile :; do sleep 3600 & wait $!; kill $!; done";
@@ -61,6 +62,19 @@ patientScenario("check waits until it is as it is wanted", async (box) => {
   expect((await box.run(["svctl", "check", "web"])).out).toMatch(/^web: UP/);
   await box.run(["svctl", "stop", "web"]);
   expect((await box.run(["svctl", "check", "web"])).out).toMatch(/^web: DOWN/);
+});
+
+patientScenario("check sees what comes while it waits", async (box) => {
+  const web = box.service("web", lingering(0.3));
+  await box.start();
+  for (let round = 1; round <= 4; round++) {
+    await web.traced("ready", round);
+    web.mark();
+    await until(() => web.status.wanted === "down", "it is to stop");
+    // Long before this time is over the test would be.
+    expect((await box.run(["svctl", "-t", "600", "check", "web"])).out).toMatch(/^web: DOWN/);
+    web.unmark();
+  }
 });
 
 patientScenario("start and restart wait for who says when it is ready", async (box) => {
