@@ -558,15 +558,25 @@ export class RunDir {
   /** Says that a process waits in a service, and for what. */
   writeWaiter(name: string, waiter: Waiter): number {
     const { pid } = waiter.process;
-    const [path, staged] = [`${name}/waiting/${pid}`, `${name}/waiting/.${pid}`];
-    let code = 0;
-    do {
-      // Another call may remove the empty directory before our file is in it.
-      const made = this.makeDirectory(`${name}/waiting`);
-      if (made < 0 && made !== -E.EXIST) return made;
-      code = this.replace(path, formatWaiter(waiter), staged);
-    } while (code === -E.NOENT);
-    return code;
+    const [waiting, aside] = [`${name}/waiting`, `${name}/.waiting.${pid}`];
+    const write = (directory: string) =>
+      this.replace(`${directory}/${pid}`, formatWaiter(waiter), `${directory}/.${pid}`);
+    for (;;) {
+      const stat = libc.lstat(waiting, this.fd);
+      const found = typeof stat !== "number" && (stat.isDirectory ? "directory" : "stranger");
+      if (found === "stranger") libc.unlinkat(this.fd, waiting);
+      let code = found === "directory" ? write(waiting) : -E.NOENT;
+      if (code !== -E.NOENT) return code;
+      // Whoever hears of the directory is to find us in it.
+      this.removeTree(aside);
+      code = this.makeDirectory(aside);
+      if (code >= 0) code = write(aside);
+      if (code >= 0) code = libc.renameat(this.fd, aside, this.fd, waiting);
+      if (code >= 0) return code;
+      this.removeTree(aside);
+      // Another call was quicker.
+      if (code !== -E.EXIST && code !== -E.NOTEMPTY) return code;
+    }
   }
 
   /** Says that a service asked for others in this life. */

@@ -119,3 +119,20 @@ patientScenario("one that waits while sysmgr is replaced has waited all the time
   await web.is("up");
   expect(times(web).waited).toBeGreaterThan(waited - 10);
 });
+
+patientScenario("who waits is seen at once, also where its own word is waited for", async (box) => {
+  const db = box.declare("db").installDirectory(STAY, {}, { down: "" });
+  const names = Array.from({ length: 12 }, (_, i) => `web${i}`);
+  const webs = names.map((name) =>
+    box
+      .declare(name)
+      .installDirectory(`${DEPENDS} db || exit\necho >&7\n${STAY}`, {}, { "notification-fd": "7" }),
+  );
+  await box.start();
+  for (const web of webs) await waits(web);
+  db.unmark();
+  for (const web of webs) {
+    await web.is("up");
+    expect(times(web).waited).toBeGreaterThan(0);
+  }
+});
