@@ -21,8 +21,10 @@ export type ProcStat = {
 
 const PF_KTHREAD = 0x200000;
 
-/** How often, a millisecond apart, a process is looked at until its execve is done. */
+/** How often, a millisecond apart, a process is looked at until its execve is done, */
 const EXEC_LOOKS = 50;
+/** and how often while it has words, before it counts as one without variables. */
+const BEGUN_LOOKS = 4;
 
 /** The fields of /proc/PID/stat (proc(5)) from the third on. */
 export function statFields(pid: number): string[] | null {
@@ -93,15 +95,17 @@ export function ageOf(started: number): number {
  * shows none for a moment, and no words either: then it is looked at again.
  */
 export function readEnviron(pid: number): string[] | null {
-  const look = () => read(`/proc/${pid}/environ`)?.split("\0") ?? null;
-  for (let looks = 1; ; looks++) {
-    const found = look();
-    if (found !== null) return found;
-    if (readCommandLine(pid) !== null) return look();
+  let begun = 0;
+  for (let looks = 0; looks < EXEC_LOOKS; looks++) {
+    const text = read(`/proc/${pid}/environ`);
+    if (text !== null) return text.split("\0");
     const stat = readStat(pid);
-    if (stat === null || stat.kernel || stat.state === "Z" || looks === EXEC_LOOKS) return null;
-    Bun.sleepSync(1);
+    if (stat === null || stat.kernel || stat.state === "Z") return null;
+    if (readCommandLine(pid) === null) Bun.sleepSync(1);
+    // It was done between the two, and may have begun again; or it has no variables at all.
+    else if (++begun === BEGUN_LOOKS) return null;
   }
+  return null;
 }
 
 /** What ps(1) calls it. */

@@ -20,6 +20,8 @@ const RUNS = { status: /^run: / };
 /** Old enough for a restart to be one even in whole seconds. */
 const AGED = { status: /^run: [^;]* [1-9]\d*s/ };
 const DOWN = { status: /^down: / };
+/** That it is to be up: of one that is up the clients do not wait until the supervisor has heard. */
+const HEARD = { status: /^run: (?!.*want down)/ };
 const FINISHES = { status: /^finish: / };
 
 const stories: Readonly<Record<string, Story>> = {
@@ -68,6 +70,7 @@ const stories: Readonly<Record<string, Story>> = {
       RUNS,
       "sv status",
       "sv up",
+      HEARD,
       "sv status",
       AGED,
       "sv -v term",
@@ -221,6 +224,7 @@ const stories: Readonly<Record<string, Story>> = {
       { traced: "told" },
       { status: /want down/ },
       "sv up",
+      HEARD,
       "sv status",
       { touch: "gate" },
       { traced: "told", times: 2 },

@@ -18,6 +18,8 @@ trace end`;
 
 const UP = { status: /: up / };
 const DOWN = { status: /: down / };
+/** That it is to be up: nobody waits until the supervisor has heard. */
+const HEARD = { status: /: up (?!.*want down)/ };
 /** Neither has to wait before it starts it again. */
 const AGED = { status: /: up .*\) ([2-9]|\d\d+) seconds/ };
 
@@ -40,6 +42,7 @@ const stories: Readonly<Record<string, Story>> = {
       UP,
       "svstat",
       "svc -u",
+      HEARD,
       "svstat",
       AGED,
       "svc -k",
@@ -98,6 +101,7 @@ const stories: Readonly<Record<string, Story>> = {
     steps: [
       { traced: "told" },
       "svc -u",
+      HEARD,
       "svstat",
       { touch: "gate" },
       { traced: "told", times: 2 },
