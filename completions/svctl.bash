@@ -38,15 +38,15 @@ _svctl() {
       ;;
     esac
   done
-  local options='-h --help -V --version -d -r'
+  local options='-h --help -V --version -d --sysdir -r --rundir'
   case $operation in
   top) options="$options --once --sort --filter --interval" ;;
   watch) options="$options --json" ;;
-  logs) options="$options -f -n" ;;
+  logs) options="$options -f --follow -n --lines" ;;
   graph) options="$options --dot --svg" ;;
   plot) options="$options --end" ;;
   metrics) ;;
-  *) options="$options -t -n -q --force --json" ;;
+  *) options="$options -t --timeout -n -q --quiet --force --json" ;;
   esac
   if [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

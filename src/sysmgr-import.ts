@@ -15,7 +15,13 @@ import { buildConfig, type Config, type System } from "./import/config.ts";
 import { Names } from "./import/expand.ts";
 import { type Disk, readConfiguration, type Source } from "./import/read.ts";
 import { type Place, Remarks } from "./import/remarks.ts";
-import { type Context, type ServiceFiles, serviceFiles, serviceName } from "./import/service.ts";
+import {
+  type Context,
+  type ServiceFiles,
+  serviceFiles,
+  serviceName,
+  sharedLogs,
+} from "./import/service.ts";
 import { isThere, writeServices } from "./import/write.ts";
 import * as libc from "./libc.ts";
 
@@ -71,6 +77,7 @@ function convert(file: string, remarks: Remarks): Map<string, ServiceFiles> | nu
 function servicesOf(config: Config, context: Context, remarks: Remarks): Map<string, ServiceFiles> {
   const services = new Map<string, ServiceFiles>();
   const places = new Map<string, Place>();
+  const shared = sharedLogs(config, context);
   for (const process of config.processes) {
     const name = serviceName(process);
     const { options } = process;
@@ -82,7 +89,7 @@ function servicesOf(config: Config, context: Context, remarks: Remarks): Map<str
       remarks.add("error", place, `${process.program}: ${text}`);
     }
     places.set(name, place);
-    services.set(name, serviceFiles(process, config, context));
+    services.set(name, serviceFiles(process, config, context, shared));
   }
   return services;
 }
@@ -154,7 +161,9 @@ function beside(): string {
 const disk: Disk = {
   list: (directory) => {
     const names = libc.readDirectory(directory);
-    return typeof names === "number" ? [] : names;
+    if (typeof names !== "number") return names;
+    const none = names === -libc.E.NOENT || names === -libc.E.NOTDIR;
+    return none ? [] : { reason: libc.strerror(names) };
   },
   exists: isThere,
   read: (path) => {

@@ -549,6 +549,8 @@ class Scanner {
     const present = new Set(names);
     for (const name of names) this.meet(name);
     for (const s of this.services.values()) if (!present.has(s.name)) this.miss(s);
+    // There may be nobody whose life could change.
+    if (this.settings.exitWhenIdle) this.lookWhetherIdle();
   }
 
   /** One entry of SYSDIR came, went or changed. */
@@ -843,14 +845,12 @@ class Scanner {
     }, config.TIDY_DELAY);
   }
 
-  private become(
-    s: Service,
-    life: Life,
-    times = timesAfter(s.times, s.life, life, Date.now()),
-  ): void {
+  private become(s: Service, life: Life, times?: Times): void {
     const before = s.life;
+    // Who waits on is not what it is waited for any more.
+    if (life.state !== "starting") this.forgetWaiter(s);
     s.life = life;
-    s.times = times;
+    s.times = times ?? timesAfter(s.times, before, life, Date.now());
     if (life.due !== before.due) this.setTimer(s, life.due);
     this.watchEntry(s, life.state === "failed");
     if (statusDiffers(before, life) || life.state !== before.state) this.save(s);
@@ -1634,6 +1634,7 @@ class Scanner {
     if (typeof pipe !== "number") libc.close(pipe.read);
     const again = this.guarded(() => this.startPrefixer());
     if (typeof pipe === "number" || pid < 0) {
+      if (typeof pipe !== "number") libc.close(pipe.write);
       this.once("prefix", `cannot run sysmgr-prefix: ${libc.strerror(pid)}`);
       setTimeout(again, config.SPAWN_RETRY);
       return;

@@ -463,8 +463,8 @@ importScenario(
     await until(() => read(other) === "daemon\n", "other has written");
     expect([log, kept].map((path) => statSync(path).uid)).toEqual([65534, 65534]);
     expect(sysmgr.messages).not.toContain("denied");
-    const pid = Number(b.service("file").status.pid);
-    expect(read(`${b.box.sysdir}/file/pgid`)).toBe(`${pid}\n`);
+    const pid = await until(() => b.service("file").pid, "its pid is written");
+    expect(read(b.service("file").file("pgid"))).toBe(`${pid}\n`);
   },
   have.root,
 );

@@ -1,6 +1,7 @@
 # nomad job run examples/container/site.nomad.hcl
 #
 # In a fleet Nomad decides what runs where; within the task, sysmgr keeps its processes.
+# No test reads or runs this file: see README.
 job "site" {
   group "site" {
     network {

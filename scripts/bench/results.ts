@@ -160,7 +160,8 @@ function plain(results: Results) {
     ),
   }));
   const { machine, options, ours, contestants } = results;
-  return { machine, options, ours, contestants, lines };
+  // Where it is written to is no part of it.
+  return { machine, options: { ...options, out: undefined }, ours, contestants, lines };
 }
 
 /** What toJson() wrote. The figures are counted again from the samples. */

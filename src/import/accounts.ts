@@ -4,6 +4,8 @@ import { parseCount } from "../bytes.ts";
 export type Account = {
   readonly name: string;
   readonly uid: number;
+  /** Of its own group. */
+  readonly gid: number;
   readonly home: string;
   /** The user's own group, then those that list it. */
   readonly groups: readonly string[];
@@ -30,7 +32,7 @@ export class Accounts {
       .map(([group = ""]) => group);
     // A group without a name cannot be named: the user alone then stands for it.
     const groups = own === undefined ? [] : [...new Set([own, ...others])];
-    return { name, uid: Number(uid), home, groups };
+    return { name, uid: Number(uid), gid: Number(gid), home, groups };
   }
 
   group(name: string): string | null {

@@ -31,8 +31,6 @@ export type Config = {
   readonly processes: readonly Process[];
   /** The group that may control supervisord through its socket. */
   readonly controlGroup: string | null;
-  /** Log files of more than one process. */
-  readonly sharedLogs: ReadonlySet<string>;
 };
 
 /** `here`: the directory of the main file. */
@@ -44,22 +42,7 @@ export function buildConfig(ini: Ini, here: string, system: System, remarks: Rem
     supervisor: builder.supervisor,
     processes,
     controlGroup: builder.controlGroup(),
-    sharedLogs: sharedLogs(processes),
   };
-}
-
-function sharedLogs(processes: readonly Process[]): Set<string> {
-  const seen = new Set<string>();
-  const shared = new Set<string>();
-  for (const { stdout, stderr, redirectStderr } of processes) {
-    const files = new Set([stdout.file, redirectStderr ? null : stderr.file]);
-    for (const file of files) {
-      if (file === null) continue;
-      if (seen.has(file)) shared.add(file);
-      seen.add(file);
-    }
-  }
-  return shared;
 }
 
 const LOGGING = ["logfile", "logfile_maxbytes", "logfile_backups", "loglevel", "pidfile", "silent"];
@@ -172,7 +155,10 @@ class Builder {
     const mode = options.get("chmod", this.names, 0o700, values.octal);
     const owner = options.get("chown", this.names, "", (text) => text);
     const [, group] = owner.split(":");
-    if (group === undefined || (mode & 0o020) === 0 || options.has("password")) return null;
+    if (group === undefined || (mode & 0o020) === 0 || options.has("password")) {
+      if (owner !== "") options.remark("lost", "chown", "only a group may be given control");
+      return null;
+    }
     const name = this.system.accounts.group(group);
     if (name === null) options.remark("lost", "chown", `there is no group ${group} here`);
     return name;

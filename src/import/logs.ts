@@ -32,7 +32,7 @@ export type Resolve = {
   /** Makes a path absolute; `option` says where it stands. */
   readonly path: (file: string, option: string) => string;
   /** Set if other processes have that file, too: one svlogd has a directory for itself. */
-  readonly own: (file: string) => string | null;
+  readonly own: (path: string) => string | null;
 };
 
 export function outputOf(process: Process, say: Say, resolve: Resolve): Output {
@@ -72,7 +72,7 @@ function destination(stream: Stream, log: Log, resolve: Resolve, say: Say): Dest
   if (/^\/(dev|proc\/self)\/(stderr|fd\/2)$/.test(file)) return { to: "stderr" };
   const path = resolve.path(file, option);
   if (maxBytes <= 0 || /^\/dev\/(?!shm\/)/.test(path)) return { to: "file", path };
-  const own = resolve.own(file);
+  const own = resolve.own(path);
   const directory = own === null ? `${path}.d` : `${path}.d/${own}`;
   const shown = own === null ? `the log is ${directory}` : `there is a log for each, ${path}.d/*`;
   say("note", option, `${shown}/current, kept by svlogd(8)`);

@@ -3,7 +3,7 @@ import { absolutePath, dirname } from "../bytes.ts";
 import { expand, type Names } from "./expand.ts";
 import { type Files, glob } from "./glob.ts";
 import { Ini, readIni, type Value } from "./ini.ts";
-import { Invalid, type Remarks } from "./remarks.ts";
+import { Invalid, type Place, type Remarks } from "./remarks.ts";
 
 export type Disk = Files & {
   /** null: it is there, but no file. */
@@ -33,9 +33,9 @@ export function readConfiguration(
   const patterns = includePatterns(ini, names.with([["here", here]]), remarks);
   for (const { text: pattern, place } of patterns) {
     const path = pattern.startsWith("/") ? pattern : `${here}/${pattern}`;
-    const found = glob(path, disk);
-    if (found.length === 0) remarks.add("note", place, `[include]: nothing fits ${pattern}`);
-    for (const path of found) {
+    const found = included(path, disk, place, remarks);
+    if (found?.length === 0) remarks.add("note", place, `[include]: nothing fits ${pattern}`);
+    for (const path of found ?? []) {
       const text = disk.read(path);
       if (text === null) remarks.add("note", place, `[include]: ${path} is not a file`);
       else if (typeof text !== "string") {
@@ -48,6 +48,17 @@ export function readConfiguration(
     }
   }
   return { ini, here, files };
+}
+
+/** null after an error. */
+function included(pattern: string, disk: Disk, place: Place, remarks: Remarks): string[] | null {
+  try {
+    return glob(pattern, disk);
+  } catch (error) {
+    if (!(error instanceof Invalid)) throw error;
+    remarks.add("error", place, `[include]: ${error.message}`);
+    return null;
+  }
 }
 
 /** With an [include], this stands for the directory of the file that it is in. */

@@ -25,8 +25,8 @@ export type Run = {
   readonly tellsGroup: boolean;
 };
 
-/** Where finish finds the process group that it was. */
-const GROUP_FILE = "pgid";
+/** Where finish finds the process group that it was: no other supervisor's, and gone with this one. */
+const GROUP_FILE = '"$RUNDIR/$SYSMGR_SERVICE/pgid"';
 
 export function runScript(run: Run): string {
   const { place, redirections, umask, directory } = run;
@@ -48,7 +48,7 @@ export function runScript(run: Run): string {
 /** Another user cannot write here, and need not: it is the same process. */
 function tellFinish(self: Account | null): string {
   const line = `echo $$ >${GROUP_FILE}`;
-  return self ? `[ ! -w . ] || ${line} # for finish` : `${line} # for finish`;
+  return self ? `[ ! -w "$RUNDIR" ] || ${line} # for finish` : `${line} # for finish`;
 }
 
 /** [supervisord] has a user: the script starts itself again as that one. */
@@ -143,7 +143,7 @@ export function loggerFiles(
     "log/run": script(
       ...asSelf(self, chpst, "run"),
       `log=${quoteWord(logger.path)}`,
-      'mkdir -p "$log" && ln -sf "$PWD/config" "$log/config" || exit',
+      'mkdir -p "$log" && ln -sfn "$PWD/config" "$log/config" || exit',
       'exec svlogd "$log"',
     ),
     "log/config": config,

@@ -9,7 +9,12 @@ import { Places } from "./places.ts";
 import type { Process } from "./program.ts";
 import { finishScript, loggerFiles, runScript, stopScript } from "./scripts.ts";
 
-export type ServiceFile = { readonly text: string; readonly mode: number };
+export type ServiceFile = {
+  readonly text: string;
+  readonly mode: number;
+  /** The group that it is to have, where that matters. */
+  readonly gid?: number;
+};
 
 /** By their paths in the service directory. */
 export type ServiceFiles = Readonly<Record<string, ServiceFile>>;
@@ -30,26 +35,34 @@ export function serviceName({ group, name }: Process): string {
   return encodeName(name.startsWith(group) ? name : `${group}.${name}`);
 }
 
-export function serviceFiles(process: Process, config: Config, context: Context): ServiceFiles {
+/** `shared`: log files of more than one process (sharedLogs). */
+export function serviceFiles(
+  process: Process,
+  config: Config,
+  context: Context,
+  shared: ReadonlySet<string>,
+): ServiceFiles {
   const { options } = process;
   const say: Say = (kind, option, text) => options.remark(kind, option, text);
   sayLosses(process, say);
-  const { supervisor, controlGroup, sharedLogs } = config;
+  const { supervisor, controlGroup } = config;
   const places = new Places(supervisor, context.home, context.accounts, say);
   const directory = places.directory(process);
   const output = outputOf(process, say, {
     path: (file, option) => places.file(file, option),
-    own: (file) => (sharedLogs.has(file) ? serviceName(process) : null),
+    own: (path) => (shared.has(path) ? serviceName(process) : null),
   });
   const self = accountOf(supervisor.user, supervisor.options, context);
   const own = accountOf(process.user, options, context);
   // supervisord could not: who has become somebody else can become nobody else.
-  const other = own !== null && own.name !== self?.name;
+  const account = own ?? self;
+  // Who calls us is that user already, but root may run it: then all of it is done as that one.
+  const asWhole = account?.name === self?.name || account?.uid === context.ownUid;
   const run = runScript({
     title: `[program:${escapeBytes(process.program)}]`,
     place: options.section.place,
-    self: other ? null : self,
-    user: other ? own : null,
+    self: asWhole ? account : null,
+    user: asWhole ? null : account,
     environment: new Map([...supervisor.environment, ...process.environment]),
     umask: process.umask ?? supervisor.umask,
     descriptors: supervisor.descriptors,
@@ -60,12 +73,33 @@ export function serviceFiles(process: Process, config: Config, context: Context)
     tellsGroup: process.killAsGroup,
   });
   return present({
-    run: { text: run, mode: context.secret ? 0o700 : 0o755 },
+    run: { text: run, ...accessTo(asWhole ? account : null, context) },
     finish: program(finishScript(process)),
     ...controlOf(process, say),
     ...settingsOf(process, controlGroup),
     ...(output.logger ? loggerFiles(output.logger, process, self, context.chpst) : {}),
   });
+}
+
+/** The script starts itself again as that user, who has to read it. */
+function accessTo(account: Account | null, { secret }: Context) {
+  if (!secret) return { mode: 0o755 };
+  return account && account.uid >= 0 ? { mode: 0o750, gid: account.gid } : { mode: 0o700 };
+}
+
+/** Paths of log files that several processes write to. */
+export function sharedLogs(config: Config, { home, accounts }: Context): Set<string> {
+  const places = new Places(config.supervisor, home, accounts, () => {});
+  const seen = new Set<string>();
+  const shared = new Set<string>();
+  for (const { stdout, stderr, redirectStderr } of config.processes) {
+    const files = [stdout.file, redirectStderr ? null : stderr.file].filter((f) => f !== null);
+    for (const path of new Set(files.map((file) => places.file(file, "")))) {
+      if (seen.has(path)) shared.add(path);
+      seen.add(path);
+    }
+  }
+  return shared;
 }
 
 function program(text: string | null): ServiceFile | false {
@@ -82,6 +116,9 @@ function controlOf(process: Process, say: Say) {
   return {};
 }
 
+/** Seconds, of which sysmgr takes eight digits: three years. */
+const LONGEST = 99_999_999;
+
 /** What settings files say; each is one line. */
 function settingsOf(process: Process, controlGroup: string | null) {
   const line = (text: string | number | false | null) =>
@@ -90,9 +127,9 @@ function settingsOf(process: Process, controlGroup: string | null) {
   const pause = Math.min(30, Math.max(1, startRetries));
   return {
     restart: line(restartOf(process)),
-    "restart-delay": line(startSeconds > 1 && `${pause} ${startSeconds}`),
+    "restart-delay": line(startSeconds > 1 && `${pause} ${Math.min(startSeconds, LONGEST)}`),
     "stop-signal": line(stopSignal !== 15 && signalName(stopSignal)),
-    "stop-timeout": line(Math.max(0, stopSeconds)),
+    "stop-timeout": line(Math.min(Math.max(0, stopSeconds), LONGEST)),
     down: line(!process.autostart && "autostart: it is started by svctl start only."),
     "control-group": line(controlGroup),
   };
@@ -127,6 +164,10 @@ function sayLosses(process: Process, say: Say): void {
     const text = `when sysmgr itself ends, KILL comes after ${SHUTDOWN_SECONDS} seconds`;
     say("lost", "stopwaitsecs", text);
   }
+  if (autorestart === "unexpected" && process.exitCodes.some((code) => code !== 0)) {
+    const text = "for svctl ready and sysmgr-depends -f only 0 is a success";
+    say("note", "exitcodes", text);
+  }
   for (const option of events) say("lost", option, "there are no events of what services write");
   const words = [...process.command, ...process.environment.values()].join(" ");
   const variable = words.match(/\bSUPERVISOR_[A-Z_]+/)?.[0];
@@ -160,8 +201,8 @@ function accountOf(
   if (!found) {
     const text = `there is no user ${user} here: which groups it is in is not known`;
     options.remark("lost", "user", text);
-    return { name: user, uid: -1, home: "", groups: [] };
+    return { name: user, uid: -1, gid: -1, home: "", groups: [] };
   }
-  // Nothing is changed there either.
-  return found.uid === (ownUid ?? 0) ? null : found;
+  // For root there is nothing to become.
+  return found.uid === 0 && ownUid === null ? null : found;
 }

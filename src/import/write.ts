@@ -9,6 +9,8 @@ export function writeServices(
   dir: string,
   services: ReadonlyMap<string, ServiceFiles>,
 ): readonly string[] {
+  // Modes are as they are shown, whoever calls us.
+  process.umask(0o022);
   must(makeDirectory(dir), "make", dir);
   const taken = [...services.keys()].filter((name) => isThere(`${dir}/${name}`));
   // sysmgr passes over what begins with a dot.
@@ -24,7 +26,9 @@ export function writeServices(
         libc.AT_FDCWD,
         `${dir}/${name}`,
       );
-      must(code, "make", `${dir}/${name}`);
+      // Somebody was quicker.
+      if (code < 0 && isThere(`${dir}/${name}`)) taken.push(name);
+      else must(code, "make", `${dir}/${name}`);
     }
   } finally {
     removeDirectory(staging);
@@ -34,11 +38,13 @@ export function writeServices(
 
 function stage(path: string, files: ServiceFiles): void {
   must(libc.mkdirat(libc.AT_FDCWD, path, 0o755), "make", path);
-  for (const [file, { text, mode }] of Object.entries(files)) {
+  for (const [file, { text, mode, gid }] of Object.entries(files)) {
     for (const directory of directoriesOf(file)) {
       must(makeDirectory(`${path}/${directory}`), "make", `${path}/${directory}`);
     }
     must(createFile(`${path}/${file}`, text, mode), "write", `${path}/${file}`);
+    if (gid === undefined) continue;
+    must(libc.chgrpat(libc.AT_FDCWD, `${path}/${file}`, gid), "give", `${path}/${file}`);
   }
 }
 

@@ -41,7 +41,7 @@ patientScenario(
     expect(await inBash(box, "svctl", "start", "w")).toEqual(["web", "web-2"]);
     expect(await inBash(box, "svctl", "-t", "3", "stop", "db", "web-")).toEqual(["web-2"]);
     expect(await inBash(box, "svctl", "logs", "a")).toEqual(["a\\ \\$b"]);
-    expect(await inBash(box, "svctl", "top", "--s")).toEqual(["--sort"]);
+    expect(await inBash(box, "svctl", "top", "--so")).toEqual(["--sort"]);
     expect(await inBash(box, "svctl", "top", "--sort", "c")).toEqual(["cpu"]);
     expect(await inBash(box, "svctl", "graph", "")).toEqual([]);
     expect(await inBash(box, "svctl", "-r", `${box.dir}/nowhere`, "start", "w")).toEqual([]);

@@ -251,6 +251,10 @@ patientScenario("--exit-when-idle ends when nothing is left to do", async (box) 
   expect([code, second.count("done")]).toEqual([0, 1]);
 });
 
+patientScenario("--exit-when-idle ends at once where there is nothing to do", async (box) => {
+  expect((await box.run(["sysmgr", "--exit-when-idle"])).code).toBe(0);
+});
+
 // ---------------------------------------------------------------------- ready
 
 patientScenario("svctl ready is for probes", async (box) => {

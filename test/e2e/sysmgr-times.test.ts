@@ -1,6 +1,7 @@
 /** The keys of the status that tell when what happened: first, ready, waited. */
 import { expect } from "bun:test";
 import { DEPENDS, needing, waits } from "../lib/depends.ts";
+import { write } from "../lib/files.ts";
 import { kill } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { patientScenario } from "../lib/scenario.ts";
@@ -88,6 +89,23 @@ patientScenario("two calls at the same time are not counted twice", async (box) 
   await web.is("up");
   const { first, ready, waited } = times(web);
   expect(waited).toBeLessThanOrEqual(ready - first + 10);
+});
+
+patientScenario("who waits on when it is up counts no more", async (box) => {
+  const web = box.declare("web");
+  const script = `'${DEPENDS}' db &\nwhile [ ! -e gate ]; do sleep 0.02; done\necho >&7\n${STAY}`;
+  web.installDirectory(script, {}, { "notification-fd": "7" });
+  box.declare("db").installDirectory(STAY, {}, { down: "" });
+  await box.start();
+  await waits(web);
+  write(`${web.entry}/gate`, "");
+  await web.is("up");
+  const { first, ready, waited } = times(web);
+  expect(waited).toBeLessThanOrEqual(ready - first + 10);
+  await web.aged(300);
+  web.mark();
+  await web.is("down");
+  expect(times(web).waited).toBe(waited);
 });
 
 patientScenario("a successor goes on with all of it, after a crash and an upgrade", async (box) => {

@@ -4,7 +4,7 @@ import { Accounts } from "../../src/import/accounts.ts";
 import { buildConfig } from "../../src/import/config.ts";
 import { Ini, readIni } from "../../src/import/ini.ts";
 import { Remarks } from "../../src/import/remarks.ts";
-import { type Context, serviceFiles, serviceName } from "../../src/import/service.ts";
+import { type Context, serviceFiles, serviceName, sharedLogs } from "../../src/import/service.ts";
 import { parseSettings } from "../../src/settings.ts";
 import { BIN } from "../lib/sandbox.ts";
 import { chooseSeed, Random } from "../unit/random.ts";
@@ -24,9 +24,11 @@ function convert(text: string, context: Partial<Context> = {}) {
   readIni(ini, text, "s.conf", remarks);
   const system = { environment: new Map([["X", "y"]]), hostName: "host", accounts };
   const config = buildConfig(ini, "/etc", system, remarks);
+  const whole = { ...CONTEXT, ...context };
+  const shared = sharedLogs(config, whole);
   const services = config.processes.map((process): [string, Files] => [
     serviceName(process),
-    serviceFiles(process, config, { ...CONTEXT, ...context }),
+    serviceFiles(process, config, whole, shared),
   ]);
   const say = (kinds: string) =>
     remarks.list
@@ -141,14 +143,14 @@ exec /bin/x -y
       "what finish is to know",
       ["killasgroup=true"],
       [],
-      ["echo $$ >pgid # for finish", "cd / || exit", "exec /bin/x -y"],
+      ['echo $$ >"$RUNDIR/$SYSMGR_SERVICE/pgid" # for finish', "cd / || exit", "exec /bin/x -y"],
     ],
     [
       "the same as another user",
       ["killasgroup=true"],
       ["user=app"],
       [
-        "[ ! -w . ] || echo $$ >pgid # for finish",
+        '[ ! -w "$RUNDIR" ] || echo $$ >"$RUNDIR/$SYSMGR_SERVICE/pgid" # for finish',
         '[ "$(id -u)" = 1000 ] || exec chpst -u app ./run',
         ...["cd / || exit", "exec /bin/x -y"],
       ],
@@ -167,9 +169,18 @@ exec /bin/x -y
     expect(run.slice(-2)).toEqual(["exec chpst --env PATH=/bin \\", "    /a=b"]);
   });
 
-  test("who is nobody else than the caller stays so", () => {
-    const { run } = web(["user=app"], [], { ownUid: 1000 });
+  test("who is the caller stays so, and root becomes that user", () => {
+    const { run } = web(["user=app", "stdout_logfile=/dev/stdout"], [], { ownUid: 1000 });
+    expect(run).toContain('[ "$(id -u)" = 1000 ] || exec chpst -u app ./run');
     expect(run.at(-1)).toBe("exec /bin/x -y");
+  });
+
+  test("what is secret can be read by who has to, and by nobody else", () => {
+    const run = (lines: string[], supervisor: string[]) =>
+      web(lines, supervisor, { secret: true }).files.run;
+    expect(run([], [])?.mode).toBe(0o700);
+    expect(run(["user=app"], [])?.mode).toBe(0o700);
+    expect(run([], ["user=app"])).toMatchObject({ mode: 0o750, gid: 1000 });
   });
 
   test(`sh gives any word to the program as it was (SEED=${seed})`, () => {
@@ -353,7 +364,7 @@ describe("where output goes", () => {
     expect(text(files, "log/run")).toBe(`#!/bin/sh
 # Standard input is what ../run writes.
 log='/l/it'\\''s.d'
-mkdir -p "$log" && ln -sf "$PWD/config" "$log/config" || exit
+mkdir -p "$log" && ln -sfn "$PWD/config" "$log/config" || exit
 exec svlogd "$log"
 `);
     expect(notes).toEqual([

@@ -64,6 +64,11 @@ export type LogFile = {
 
 /** The files of a log directory: the old ones from the oldest on, then the others. */
 export function logFiles(directory: string): LogFile[] {
+  const files = filesAsTheyAre(directory);
+  return files.map((f) => ({ ...f, name: masked(f.name), text: masked(f.text) }));
+}
+
+function filesAsTheyAre(directory: string): LogFile[] {
   return readdirSync(directory)
     .sort()
     .flatMap((name) => {
@@ -72,16 +77,15 @@ export function logFiles(directory: string): LogFile[] {
       const text = read(path);
       // Renamed at this very moment.
       if (mode === undefined || text === null) return [];
-      return [{ name: masked(name), mode: (mode & 0o777).toString(8), text: masked(text) }];
+      return [{ name, mode: (mode & 0o777).toString(8), text }];
     });
 }
 
-/** All that a log holds, in order. */
+/** All that a log holds, in order; a timestamp may begin in one file and end in the next. */
 export function logText(directory: string): string {
-  return logFiles(directory)
-    .filter(({ name }) => name.startsWith("@") || name === "current")
-    .map(({ text }) => text)
-    .join("");
+  const files = filesAsTheyAre(directory);
+  const logs = files.filter(({ name }) => name.startsWith("@") || name === "current");
+  return masked(logs.map(({ text }) => text).join(""));
 }
 
 /** What people feed to loggers, and what they should not. */
