@@ -83,7 +83,8 @@ export type FoundMarker = Marker & { readonly fresh: boolean; readonly inode: bi
 /** Errors that say nothing of the file. */
 const CANNOT_TELL: readonly number[] = [E.MFILE, E.NFILE, E.NOMEM, E.INTR];
 
-const STAGED = ".new";
+/** Of this process alone: a front end's manager writes markers while the scanner writes statuses. */
+const STAGED = `.new.${process.pid}`;
 
 /** Private: between sysmgr and its services. */
 const PIPES = ".pipe";

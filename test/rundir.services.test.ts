@@ -142,7 +142,7 @@ describe("the status", () => {
     rundir.writeStatus("db", status);
     make(`${path}/web/status`, `${path}/db/status`);
     expect(rundir.status("web")).toBeNull();
-    make(`${path}/.new`, `${path}/db/status`);
+    make(`${path}/.new.${process.pid}`, `${path}/db/status`);
     expect(rundir.writeStatus("web", { ...status, runs: 2 })).toBe(0);
     expect(rundir.status("web")?.runs).toBe(2);
     expect(rundir.status("db")?.runs).toBe(1);

@@ -180,7 +180,7 @@ describe("the supervisor", () => {
   test.each(Object.entries({ ...hostile, ...plainHostile }))(
     "writes its pid in place of %s, and of its drop box too",
     (_, make) => {
-      for (const name of ["pid", ".new", ".control"]) make(`${path}/${name}`, bait);
+      for (const name of ["pid", `.new.${process.pid}`, ".control"]) make(`${path}/${name}`, bait);
       expect(rundir.writeSupervisorPid()).toBe(0);
       expect(readFileSync(`${path}/pid`, "utf8")).toBe(`${process.pid}\n`);
       expect(lstatSync(`${path}/pid`).isFile()).toBeTrue();

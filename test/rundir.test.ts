@@ -124,7 +124,15 @@ test("nothing that stands in it costs us a descriptor", () => {
   const before = readdirSync("/proc/self/fd").length;
   for (const make of Object.values({ ...hostile, ...plainHostile })) {
     rundir.makeService("web");
-    const files = ["pid", ".new", ".control", "web/lock", "web/status", "web/pid", "web/waiting"];
+    const files = [
+      "pid",
+      `.new.${process.pid}`,
+      ".control",
+      "web/lock",
+      "web/status",
+      "web/pid",
+      "web/waiting",
+    ];
     for (const name of [...files, "web/depends", "web/control/up", "web/control/.up"]) {
       make(`${path}/${name}`, bait);
     }
