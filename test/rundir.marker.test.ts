@@ -2,8 +2,10 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { MARKER_GRACE } from "../config.ts";
+import { kill, SIGNALS } from "../src/libc.ts";
 import { RunDir, SUPERVISOR, SUPERVISOR_COMMANDS } from "../src/rundir.ts";
 import { until } from "./lib/until.ts";
+import { ending, launch, script } from "./unit/child.ts";
 import { hostile, plainHostile } from "./unit/hostile.ts";
 import { scratchDirectory, unprivileged } from "./unit/scratch.ts";
 
@@ -31,6 +33,21 @@ function age(file: string, ms: number): void {
 }
 
 describe("the stop marker", () => {
+  test("is whole while another process writes into the same RUNDIR", async () => {
+    const other = launch(`${dir}/out`, script("write-statuses.ts", path));
+    try {
+      await until(() => rundir.status("db"), "the other one writes");
+      for (let round = 0; round < 3_000; round++) {
+        expect(rundir.setMarker("web", "once\n")).toBe(0);
+        expect(rundir.marker("web")?.wanted).toBe("once");
+      }
+      expect(rundir.status("db")?.runs).toBeGreaterThan(0);
+    } finally {
+      kill(other, SIGNALS.KILL);
+      await ending(other);
+    }
+  });
+
   test("is none where none stands, nor where there is no service", () => {
     expect(rundir.marker("web")?.wanted).toBe("up");
     expect(rundir.marker("none")?.wanted).toBe("up");
