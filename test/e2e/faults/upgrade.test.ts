@@ -409,8 +409,7 @@ scenario(
     ];
     const sysmgr = await binary.start();
     await told.traced("ready");
-    await web.running();
-    await db.running();
+    for (const service of [told, web, db]) await service.running();
 
     let over = false;
     const upgrading = (async () => {
