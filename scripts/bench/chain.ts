@@ -8,6 +8,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { alignRows } from "./rows.ts";
 
 const OURS = join(import.meta.dir, "../../build/bin");
 const THEIRS = "/usr/bin";
@@ -88,12 +89,7 @@ try {
   for (let round = 0; round < rounds; round++) run([], alone);
   const head = ["step", "ours: ms", "CPU", "theirs: ms", "CPU", "PSS: kB", "theirs"];
   const base = ["/bin/true alone", "", "", median(alone.wall), median(alone.cpu), "", ""];
-  const table = [head, base, ...cases.map(measure)];
-  const width = (column: number) => Math.max(...table.map((row) => row[column]?.length ?? 0));
-  for (const [name = "", ...figures] of table) {
-    const cells = figures.map((figure, i) => figure.padStart(width(i + 1)));
-    console.log([name.padEnd(width(0)), ...cells].join("  "));
-  }
+  console.log(alignRows([head, base, ...cases.map(measure)]));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }

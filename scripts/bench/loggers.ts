@@ -8,6 +8,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { alignRows } from "./rows.ts";
 
 const ROUNDS = 5;
 const LENGTH = 100;
@@ -82,12 +83,8 @@ try {
     "theirs",
     "times",
   ];
-  const table = [head, ...cases.map((each) => measure(each, each.labelled ? labelled : plain))];
-  const width = (column: number) => Math.max(...table.map((row) => row[column]?.length ?? 0));
-  for (const [name = "", ...figures] of table) {
-    const cells = figures.map((figure, i) => figure.padStart(width(i + 1)));
-    console.log([name.padEnd(width(0)), ...cells].join("  "));
-  }
+  const rows = cases.map((each) => measure(each, each.labelled ? labelled : plain));
+  console.log(alignRows([head, ...rows]));
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
