@@ -1,7 +1,7 @@
 /** procmgr: what each action does, with a script and without, and what scripts are given. */
 import { expect } from "bun:test";
 import { exists, list, read } from "../lib/files.ts";
-import { environment, kill, lives } from "../lib/processes.ts";
+import { caught, environment, kill, lives } from "../lib/processes.ts";
 import { ended, type Procmgr, scene } from "../lib/procmgr.ts";
 import { until } from "../lib/until.ts";
 
@@ -326,10 +326,3 @@ scene("names of programs are any text", async (p) => {
   }
   expect(list(`${p.state}/programs`)).toHaveLength(names.length);
 });
-
-/** Signals that a process has handlers for. */
-function caught(pid: number): number[] {
-  const hex = (read(`/proc/${pid}/status`) ?? "").match(/^SigCgt:\s*(\w+)$/m)?.[1] ?? "0";
-  const bits = BigInt(`0x${hex}`);
-  return Array.from({ length: 64 }, (_, i) => i + 1).filter((n) => (bits >> BigInt(n - 1)) & 1n);
-}

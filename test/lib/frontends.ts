@@ -1,7 +1,8 @@
 /** runsvdir, svscan, runsv and supervise in tests: ours and Debian's, on directories of their own. */
 import { closeSync, openSync, statSync } from "node:fs";
+import { constants } from "node:os";
 import { exists, makeDirectory, place, read } from "./files.ts";
-import { kill } from "./processes.ts";
+import { caught, kill, lives } from "./processes.ts";
 import { BIN, type Outcome, type Sandbox } from "./sandbox.ts";
 import { until } from "./until.ts";
 
@@ -43,6 +44,7 @@ export class FrontEnd {
   private constructor(
     private readonly box: Sandbox,
     private readonly child: Bun.Subprocess,
+    private readonly isOurs: boolean,
     readonly output: string,
   ) {}
 
@@ -54,13 +56,14 @@ export class FrontEnd {
   ): FrontEnd {
     const output = `${box.dir}/frontend.${++outputs}`;
     const fd = openSync(output, "a");
-    const child = Bun.spawn([program.includes("/") ? program : `${BIN}/${program}`, ...args], {
+    const isOurs = !program.includes("/");
+    const child = Bun.spawn([isOurs ? `${BIN}/${program}` : program, ...args], {
       env: { ...box.environment, ...options.env },
       cwd: options.cwd ?? "/",
       stdio: ["ignore", fd, fd],
     });
     closeSync(fd);
-    return new FrontEnd(box, child, output);
+    return new FrontEnd(box, child, isOurs, output);
   }
 
   get pid(): number {
@@ -88,7 +91,10 @@ export class FrontEnd {
     return this.child.signalCode ?? this.child.exitCode ?? "";
   }
 
+  /** One of ours is asked to end once it listens: until then a signal would be the end of it. */
   async end(signal: NodeJS.Signals): Promise<number | string> {
+    const listens = () => caught(this.pid).includes(constants.signals[signal]) || !lives(this.pid);
+    if (this.isOurs && signal !== "SIGKILL") await until(listens, `it listens to ${signal}`);
     this.signal(signal);
     return await this.ended();
   }

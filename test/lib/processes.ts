@@ -1,6 +1,7 @@
 /** What /proc tells of processes, for tests. */
 import { readdirSync, readlinkSync } from "node:fs";
 import { allStats, type ProcStat, readEnviron, readStat } from "../../src/proc.ts";
+import { read } from "./files.ts";
 
 export { readStat };
 
@@ -37,6 +38,13 @@ export function carriers(path: string): number[] {
     .filter((p) => p.state !== "Z" && !p.kernel)
     .map((p) => p.pid)
     .filter((pid) => environment(pid).some((v) => v.includes(path)));
+}
+
+/** Numbers of the signals that a process has handlers for. */
+export function caught(pid: number): number[] {
+  const [, mask = "0"] = read(`/proc/${pid}/status`)?.match(/^SigCgt:\t(\w+)$/m) ?? [];
+  const bits = BigInt(`0x${mask}`);
+  return Array.from({ length: 64 }, (_, i) => i + 1).filter((n) => (bits >> BigInt(n - 1)) & 1n);
 }
 
 /** Does nothing when it has gone. */
