@@ -87,16 +87,16 @@ describe.skipIf(!both)("sv does as the original", () => {
     await compare(rows);
   }, 60_000);
 
-  for (const state of stateNames) {
-    // They mostly wait.
-    test.concurrent(`every word, waiting, for a service that is ${state}`, async () => {
-      const words = [...WORDS, ..."DETX"].filter((word) => !isKnownToDiffer(word, state));
-      const rows = words.map((word) => row({ state }, "sv", "-w0", word));
-      await compare(rows, 8);
-    }, 60_000);
-  }
+  test("every word, waiting, for a service in every state", async () => {
+    const rows = stateNames.flatMap((state) =>
+      [...WORDS, ..."DETX"]
+        .filter((word) => !isKnownToDiffer(word, state))
+        .map((word) => row({ state }, "sv", "-w0", word)),
+    );
+    await compare(rows);
+  }, 120_000);
 
-  test.concurrent("what waits for a check", async () => {
+  test("what waits for a check", async () => {
     const checks = ["exit 0", "exit 1", "exit 100", "pwd | grep -q '/s[0-9]*$'"];
     const words = ["check", "start", "up", "cont", "restart", "reload"];
     const rows = checks.flatMap((check) =>
@@ -114,7 +114,7 @@ describe.skipIf(!both)("sv does as the original", () => {
     await compare(rows);
   });
 
-  test.concurrent("as an init script", async () => {
+  test("as an init script", async () => {
     const words = [...WORDS, "s", "stat", "foo", "X", "T", "", "-z", "-w", "-v"];
     const states = ["running", "down", "about to start", "finishing", null, undefined] as const;
     const directories: Directory[] = states.map((state) => (state === undefined ? {} : { state }));

@@ -1,8 +1,8 @@
 /** What a session uses: all of its processes, and nobody else's. */
 import { afterAll, expect, test } from "bun:test";
 import { descriptorsOf, UsageMeter } from "../../src/eyes/usage.ts";
-import { readStat } from "../../src/proc.ts";
-import { descriptors, kill } from "../lib/processes.ts";
+import { readName, readStat } from "../../src/proc.ts";
+import { children, descriptors, kill } from "../lib/processes.ts";
 import { until } from "../lib/until.ts";
 
 const started: number[] = [];
@@ -47,8 +47,7 @@ test("CPU time grows while it works, and that of ended children stays", async ()
     return now;
   };
   await until(() => isMonotonic() > 0.02, "it uses CPU");
-  const sleeps = () =>
-    readStat(busy.pid)?.state === "S" && meter.measure([busy]).get(busy.pid)?.pids.length === 2;
+  const sleeps = () => children(busy.pid).some(({ pid }) => readName(pid) === "sleep");
   await until(sleeps, "it has done its work");
   expect(isMonotonic()).toBe(cpu());
 });

@@ -216,12 +216,15 @@ export class Programs {
     if (outcome !== "") throw new Trouble(outcome);
   }
 
-  /** "" once the script has begun; why it could not; null: neither yet. */
+  /**
+   * "" once the script has begun; why it could not; null: neither yet. The status is looked at
+   * first: it may begin and end while we look at the rest.
+   */
   private outcome(service: string, order: string, failure: string, before: number): string | null {
+    const status = this.rundir.status(service);
     const said = libc.readFile(failure);
     if (typeof said === "string") return said.replace(/^procmgr: fatal: /, "").trim();
     if (typeof libc.lstat(order) === "number") return "";
-    const status = this.rundir.status(service);
     if (status?.state === "failed") return `cannot start: ${status.reason}`;
     const ended = status && status.runs > before && status.process === null;
     return ended ? "it ended before it could begin" : null;

@@ -114,9 +114,9 @@ scenario("every exit during upgrades is told with its code, and answered", async
   const binary = new Replaceable(box);
   // Each life is a good one, so its end is answered at once; they end all the time.
   const flapping = (i: number) => `sleep 1.${String(i * 37).padStart(3, "0")}\nexit ${i + 1}`;
-  const services = Array.from({ length: 24 }, (_, i) => box.service(`s${i}`, flapping(i)));
+  const services = Array.from({ length: 16 }, (_, i) => box.service(`s${i}`, flapping(i)));
   const sysmgr = await binary.start();
-  while (services.some((s) => s.starts.length < 4)) await upgrade(sysmgr);
+  while (services.some((s) => s.starts.length < 3)) await upgrade(sysmgr);
   const upgrades = sysmgr.count(/becoming /);
   expect(upgrades).toBeGreaterThan(3);
   for (const service of services) service.mark("once");
