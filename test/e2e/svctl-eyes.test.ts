@@ -1,5 +1,6 @@
 /** svctl watch, logs, graph, plot and metrics on services that run. */
 import { expect } from "bun:test";
+import { experienced, needing } from "../lib/depends.ts";
 import { exists, list, makeDirectory, read, rename, write } from "../lib/files.ts";
 import { kill } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
@@ -122,7 +123,9 @@ patientScenario("watch tells who waits for whom", async (box) => {
   await box.start();
   const watch = new Running(box, "watch");
   await watch.waits();
-  box.service("web", `${BIN}/sysmgr-depends db || exit 1\n${STAY}`);
+  const web = box.declare("web");
+  experienced(web);
+  web.install(needing("db"));
   await watch.says(/ web: waiting for db$/m);
   write(gate, "");
   await watch.says(/ web: waits no more$/m);

@@ -1,7 +1,7 @@
 /** What calls of sysmgr-depends leave in RUNDIR, and that it is the truth. */
 import { expect } from "bun:test";
 import { asked, DEPENDS, experienced, needing, waiting, waits, wanting } from "../lib/depends.ts";
-import { exists, makeDirectory, read } from "../lib/files.ts";
+import { exists, makeDirectory, read, touch } from "../lib/files.ts";
 import { children, kill, lives, readStat } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
@@ -157,8 +157,14 @@ patientScenario(
     const both = `'${DEPENDS}' other & '${DEPENDS}' db & '${DEPENDS}' other & '${DEPENDS}' other &`;
     const web = box.declare("web");
     experienced(web);
-    web.install(`${Array(10).fill(both).join("\n")}\nwait\ntrace go\n${STAY}`);
-    await waits(web, 10);
+    // While the first one waits it is not up, however long the others take to begin.
+    const gate = `while [ ! -e '${web.traceFile}.gate' ]; do sleep 0.02; done`;
+    web.install(
+      `'${DEPENDS}' db &\n${gate}\n${Array(10).fill(both).join("\n")}\nwait\ntrace go\n${STAY}`,
+    );
+    await waits(web);
+    touch(`${web.traceFile}.gate`);
+    await waits(web, 11);
     const [call] = waiting(web);
     expect(call?.wants).toEqual(["db"]);
     expect(web.status.state).toBe("starting");

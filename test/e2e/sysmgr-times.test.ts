@@ -1,6 +1,6 @@
 /** The keys of the status that tell when what happened: first, ready, waited. */
 import { expect } from "bun:test";
-import { DEPENDS, needing, waits } from "../lib/depends.ts";
+import { DEPENDS, experienced, needing, waits } from "../lib/depends.ts";
 import { write } from "../lib/files.ts";
 import { kill } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
@@ -55,6 +55,7 @@ async function waitingService(box: Sandbox) {
   await db.running();
   db.mark();
   await db.is("down");
+  experienced(web);
   web.install(needing("db"));
   await waits(web);
   return { web, db, before };
@@ -83,6 +84,7 @@ patientScenario("two calls at the same time are not counted twice", async (box) 
   db.mark();
   await db.is("down");
   const before = Date.now();
+  experienced(web);
   web.install(`'${DEPENDS}' db & '${DEPENDS}' db; wait $!; ${STAY}`);
   await waits(web, 2);
   const seen = performance.now();
