@@ -25,8 +25,8 @@ import { parseArgs } from "node:util";
 import { Glob } from "bun";
 import { kill, sweep } from "./leftovers.ts";
 
-const FILE_SECONDS = 180;
-const TEST_SECONDS = 30;
+const FILE_SECONDS = 300;
+const TEST_SECONDS = 60;
 /** Most tests wait more than they work. */
 const AT_ONCE = 2 * availableParallelism();
 /** For .ci/run. */

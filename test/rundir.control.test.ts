@@ -5,7 +5,6 @@ import {
   lstatSync,
   readFileSync,
   renameSync,
-  rmSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
@@ -16,12 +15,13 @@ import {
   COMMANDS,
   type Command,
   type Request,
-  RunDir,
+  type RunDir,
   SUPERVISOR,
   SUPERVISOR_COMMANDS,
 } from "../src/rundir.ts";
 import { list } from "./lib/files.ts";
 import { hostile } from "./unit/hostile.ts";
+import { remade } from "./unit/rundir.ts";
 import { scratchDirectory } from "./unit/scratch.ts";
 
 const dir = scratchDirectory();
@@ -32,11 +32,8 @@ let rundir: RunDir;
 
 beforeEach(() => {
   rundir?.close();
-  rmSync(path, { recursive: true, force: true });
   writeFileSync(bait, "precious\n");
-  const made = RunDir.make(path);
-  if (typeof made === "number") throw new Error("cannot make RUNDIR");
-  rundir = made;
+  rundir = remade(path);
   rundir.makeService("web");
 });
 

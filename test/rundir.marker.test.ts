@@ -3,10 +3,11 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { MARKER_GRACE } from "../config.ts";
 import { kill, SIGNALS } from "../src/libc.ts";
-import { RunDir, SUPERVISOR, SUPERVISOR_COMMANDS } from "../src/rundir.ts";
+import { type RunDir, SUPERVISOR, SUPERVISOR_COMMANDS } from "../src/rundir.ts";
 import { until } from "./lib/until.ts";
 import { ending, launch, script } from "./unit/child.ts";
 import { hostile, plainHostile } from "./unit/hostile.ts";
+import { remade } from "./unit/rundir.ts";
 import { scratchDirectory, unprivileged } from "./unit/scratch.ts";
 
 const dir = scratchDirectory();
@@ -18,11 +19,8 @@ const kinds = Object.entries({ ...hostile, ...plainHostile });
 
 beforeEach(() => {
   rundir?.close();
-  rmSync(path, { recursive: true, force: true });
   writeFileSync(bait, "once\n");
-  const made = RunDir.make(path);
-  if (typeof made === "number") throw new Error("cannot make RUNDIR");
-  rundir = made;
+  rundir = remade(path);
   rundir.makeService("web");
 });
 

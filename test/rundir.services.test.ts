@@ -13,10 +13,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { E } from "../src/libc.ts";
-import { ownProcess, RunDir } from "../src/rundir.ts";
+import { ownProcess, type RunDir } from "../src/rundir.ts";
 import { BLANK, type Status } from "../src/status.ts";
 import { list } from "./lib/files.ts";
 import { hostile, plainHostile } from "./unit/hostile.ts";
+import { remade } from "./unit/rundir.ts";
 import { isRoot, scratchDirectory } from "./unit/scratch.ts";
 
 const dir = scratchDirectory();
@@ -39,11 +40,8 @@ const status: Status = {
 
 beforeEach(() => {
   rundir?.close();
-  rmSync(path, { recursive: true, force: true });
   writeFileSync(bait, "once\n");
-  const made = RunDir.make(path);
-  if (typeof made === "number") throw new Error("cannot make RUNDIR");
-  rundir = made;
+  rundir = remade(path);
   rundir.makeService("web");
 });
 

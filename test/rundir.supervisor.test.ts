@@ -7,6 +7,7 @@ import { RunDir } from "../src/rundir.ts";
 import { readStat } from "./lib/processes.ts";
 import { ending, launch, sh } from "./unit/child.ts";
 import { hostile, plainHostile } from "./unit/hostile.ts";
+import { opened, remade } from "./unit/rundir.ts";
 import { scratchDirectory } from "./unit/scratch.ts";
 
 const dir = scratchDirectory();
@@ -14,15 +15,9 @@ const path = `${dir}/run`;
 const bait = `${dir}/bait`;
 let rundir: RunDir;
 
-function opened(result: RunDir | number): RunDir {
-  if (typeof result === "number") throw new Error(libc.strerror(result));
-  return result;
-}
-
 beforeEach(() => {
-  rmSync(path, { recursive: true, force: true });
   writeFileSync(bait, "once\n");
-  rundir = opened(RunDir.make(path));
+  rundir = remade(path);
 });
 
 describe("the lock", () => {

@@ -17,6 +17,7 @@ import { E, O } from "../src/libc.ts";
 import { COMMANDS, isServiceName, ownProcess, RunDir } from "../src/rundir.ts";
 import { readStat } from "./lib/processes.ts";
 import { hostile, plainHostile } from "./unit/hostile.ts";
+import { opened, remade } from "./unit/rundir.ts";
 import { isRoot, scratchDirectory } from "./unit/scratch.ts";
 
 const dir = scratchDirectory();
@@ -24,15 +25,9 @@ const path = `${dir}/run`;
 const bait = `${dir}/bait`;
 let rundir: RunDir;
 
-function opened(result: RunDir | number): RunDir {
-  if (typeof result === "number") throw new Error(libc.strerror(result));
-  return result;
-}
-
 beforeEach(() => {
-  rmSync(path, { recursive: true, force: true });
   writeFileSync(bait, "once\n");
-  rundir = opened(RunDir.make(path));
+  rundir = remade(path);
 });
 
 describe("RUNDIR", () => {

@@ -13,8 +13,9 @@ import {
   writeSync,
 } from "node:fs";
 import * as libc from "../src/libc.ts";
-import { ownProcess, RunDir, SUPERVISOR, SUPERVISOR_COMMANDS } from "../src/rundir.ts";
+import { ownProcess, type RunDir, SUPERVISOR, SUPERVISOR_COMMANDS } from "../src/rundir.ts";
 import { until } from "./lib/until.ts";
+import { remade } from "./unit/rundir.ts";
 import { makeFifo, scratchDirectory } from "./unit/scratch.ts";
 import { openWatcher } from "./unit/watcher.ts";
 
@@ -30,9 +31,7 @@ beforeEach(() => {
   path = `${dir}/run${++round}`;
   web = `${path}/web`;
   told = [];
-  const made = RunDir.make(path);
-  if (typeof made === "number") throw new Error("cannot make RUNDIR");
-  rundir = made;
+  rundir = remade(path);
   rundir.makeService("web");
   rundir.makeService("end");
   rundir.writeSupervisorPid();

@@ -6,11 +6,12 @@ import {
   have,
   masked,
   original,
+  printsUsage,
+  refusesAsOriginal,
   Supervised,
   serviceDirectory,
 } from "../lib/frontends.ts";
 import { environment, kill, lives } from "../lib/processes.ts";
-import { BIN } from "../lib/sandbox.ts";
 import { patientScenario, scenario } from "../lib/scenario.ts";
 import { until } from "../lib/until.ts";
 
@@ -68,11 +69,9 @@ while :; do sleep 3600 & wait $!; kill $!; done`;
   const runsv = FrontEnd.start(box, ["runsv", web.path]);
   await web.served(box);
   const pid = await web.runs();
-  const write = (letters: string) =>
-    box.run(["sh", "-c", `printf ${letters} >${web.path}/supervise/control`]);
-  await write("x");
+  await web.tell(box, "x");
   await web.is("run, got TERM, want exit");
-  await write("u");
+  await web.tell(box, "u");
   await web.is("run, got TERM");
   await box.run(["touch", gate]);
   await web.runs(pid);
@@ -84,7 +83,7 @@ patientScenario("a down file: it begins down", async (box) => {
   const runsv = FrontEnd.start(box, ["runsv", web.path]);
   await web.served(box);
   expect(web.stat).toBe("down");
-  await box.run(["sh", "-c", `printf u >${web.path}/supervise/control`]);
+  await web.tell(box, "u");
   await web.runs();
   expect(await runsv.end("SIGTERM")).toBe(0);
 });
@@ -130,27 +129,18 @@ for (const [first, second] of [
       const outcome = await box.run([second, web.path]);
       const text = `runsv ${web.path}: fatal: unable to lock supervise/lock: temporary failure\n`;
       expect(outcome).toEqual({ code: 111, out: "", err: text });
-      await box.run(["sh", "-c", `printf dx >${web.path}/supervise/control`]);
+      await web.tell(box, "dx");
       expect(await one.ended()).toBe(0);
     },
     have.runit,
   );
 }
 
-for (const args of [[], ["a", "b"], ["/nonexistent"], ["/etc/passwd"], [""], ["-h", "x"], ["-x"]]) {
-  scenario(
-    `${JSON.stringify(args)} is refused as it is there`,
-    async (box) => {
-      const theirs = await box.run([original("runsv"), ...args]);
-      const ours = await box.run(["runsv", ...args]);
-      expect(ours).toEqual({
-        ...theirs,
-        err: theirs.err.replace("usage: /usr/bin", `usage: ${BIN}`),
-      });
-    },
-    have.runit,
-  );
-}
+refusesAsOriginal(
+  "runsv",
+  [[], ["a", "b"], ["/nonexistent"], ["/etc/passwd"], [""], ["-h", "x"], ["-x"]],
+  have.runit,
+);
 
 for (const name of [".hidden", "pid"]) {
   scenario(`${name} is not a name for a service, exit 111`, async (box) => {
@@ -161,8 +151,4 @@ for (const name of [".hidden", "pid"]) {
   });
 }
 
-scenario("--help prints the usage", async (box) => {
-  const { code, out, err } = await box.run(["runsv", "--help"]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toStartWith("usage: runsv DIR\n");
-});
+printsUsage("runsv", "runsv DIR");

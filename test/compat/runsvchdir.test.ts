@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import { readlinkSync } from "node:fs";
 import { exists, link, list, makeDirectory, place } from "../lib/files.ts";
+import { printsUsage } from "../lib/frontends.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { have, scenario } from "../lib/scenario.ts";
 
@@ -72,8 +73,4 @@ for (const [args, given, prepare = () => {}] of ROWS) {
   );
 }
 
-scenario("--help prints the usage", async (box) => {
-  const { code, out, err } = await box.run(["runsvchdir", "--help"]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toStartWith("usage: runsvchdir DIR\n");
-});
+printsUsage("runsvchdir", "runsvchdir DIR");

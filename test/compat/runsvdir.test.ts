@@ -2,7 +2,14 @@
 import { expect } from "bun:test";
 import { chownSync, readlinkSync } from "node:fs";
 import { exists, link, list, makeDirectory, place, read, remove, rename } from "../lib/files.ts";
-import { FrontEnd, have, original, Supervised, serviceDirectory } from "../lib/frontends.ts";
+import {
+  FrontEnd,
+  have,
+  original,
+  printsUsage,
+  Supervised,
+  serviceDirectory,
+} from "../lib/frontends.ts";
 import { environment, kill, lives } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { have as haveAll, patientScenario, scenario } from "../lib/scenario.ts";
@@ -313,8 +320,4 @@ for (const args of [
   );
 }
 
-scenario("--help prints the usage", async (box) => {
-  const { code, out, err } = await box.run(["runsvdir", "--help"]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toStartWith("usage: runsvdir [-P] DIR [LOG]\n");
-});
+printsUsage("runsvdir", "runsvdir [-P] DIR [LOG]");

@@ -5,11 +5,13 @@ import {
   have,
   masked,
   original,
+  printsUsage,
+  refusesAsOriginal,
   Supervised,
   serviceDirectory,
 } from "../lib/frontends.ts";
 import { kill, lives } from "../lib/processes.ts";
-import { patientScenario, scenario } from "../lib/scenario.ts";
+import { patientScenario } from "../lib/scenario.ts";
 import { until } from "../lib/until.ts";
 
 patientScenario("TERM ends it and leaves the service; the next one takes it over", async (box) => {
@@ -24,7 +26,7 @@ patientScenario("TERM ends it and leaves the service; the next one takes it over
   const second = FrontEnd.start(box, ["supervise", web.path]);
   await web.served(box);
   expect(await web.runs()).toBe(pid);
-  await box.run(["sh", "-c", `printf dx >${web.path}/supervise/control`]);
+  await web.tell(box, "dx");
   expect([await second.ended(), lives(pid)]).toEqual([0, false]);
   expect(first.messages + second.messages).toBe("");
 });
@@ -78,26 +80,17 @@ for (const [first, second] of [
       const text = `supervise: fatal: unable to acquire web/supervise/lock: temporary failure\n`;
       const outcome = await box.run([second, "web"], { cwd: box.dir });
       expect(outcome).toEqual({ code: 111, out: "", err: text });
-      await box.run(["sh", "-c", `printf dx >${web.path}/supervise/control`]);
+      await web.tell(box, "dx");
       expect(await one.ended()).toBe(0);
     },
     have.daemontools,
   );
 }
 
-for (const args of [[], ["a", "b"], ["/nonexistent"], ["/etc/passwd"], [""], ["-x"], ["-h", "x"]]) {
-  scenario(
-    `${JSON.stringify(args)} is refused as it is there`,
-    async (box) => {
-      const theirs = await box.run([original("supervise"), ...args]);
-      expect(await box.run(["supervise", ...args])).toEqual(theirs);
-    },
-    have.daemontools,
-  );
-}
+refusesAsOriginal(
+  "supervise",
+  [[], ["a", "b"], ["/nonexistent"], ["/etc/passwd"], [""], ["-x"], ["-h", "x"]],
+  have.daemontools,
+);
 
-scenario("--help prints the usage", async (box) => {
-  const { code, out, err } = await box.run(["supervise", "--help"]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toStartWith("usage: supervise DIR\n");
-});
+printsUsage("supervise", "supervise DIR");

@@ -6,11 +6,13 @@ import {
   have,
   masked,
   original,
+  printsUsage,
+  refusesAsOriginal,
   Supervised,
   serviceDirectory,
 } from "../lib/frontends.ts";
 import { lives } from "../lib/processes.ts";
-import { patientScenario, scenario } from "../lib/scenario.ts";
+import { patientScenario } from "../lib/scenario.ts";
 import { until } from "../lib/until.ts";
 
 patientScenario(
@@ -115,7 +117,7 @@ patientScenario("what is removed is stopped; svc -dx before that is not undone",
   const svscan = FrontEnd.start(box, ["svscan", dir]);
   await web.served(box);
   const pid = await web.runs();
-  await box.run(["sh", "-c", `printf dx >${web.path}/supervise/control`]);
+  await web.tell(box, "dx");
   rename(web.path, `${box.dir}/old`);
   await until(() => !lives(pid) && !exists(`${dir}/.sysmgr/web/status`), "it is forgotten");
   expect(await svscan.end("SIGINT")).toBe(0);
@@ -136,19 +138,10 @@ patientScenario("a second one on the same directory says so, and exits 111", asy
   expect(await first.end("SIGINT")).toBe(0);
 });
 
-for (const args of [["/nonexistent"], ["/etc/passwd"], [""], ["-x"], ["-h", "x"]]) {
-  scenario(
-    `${JSON.stringify(args)} is refused as it is there`,
-    async (box) => {
-      const theirs = await box.run([original("svscan"), ...args]);
-      expect(await box.run(["svscan", ...args])).toEqual(theirs);
-    },
-    have.daemontools,
-  );
-}
+refusesAsOriginal(
+  "svscan",
+  [["/nonexistent"], ["/etc/passwd"], [""], ["-x"], ["-h", "x"]],
+  have.daemontools,
+);
 
-scenario("--help prints the usage", async (box) => {
-  const { code, out, err } = await box.run(["svscan", "--help"]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toStartWith("usage: svscan [DIR]\n");
-});
+printsUsage("svscan", "svscan [DIR]");

@@ -2,7 +2,13 @@
 import { expect } from "bun:test";
 import { allStats } from "../../src/proc.ts";
 import { exists, makeDirectory, read } from "../lib/files.ts";
-import { FrontEnd, have as originals, Supervised, serviceDirectory } from "../lib/frontends.ts";
+import {
+  FrontEnd,
+  have as originals,
+  printsUsage,
+  Supervised,
+  serviceDirectory,
+} from "../lib/frontends.ts";
 import { environment } from "../lib/processes.ts";
 import { BIN } from "../lib/sandbox.ts";
 import { have, scenario } from "../lib/scenario.ts";
@@ -70,8 +76,4 @@ scenario(
   have.pidns && have.mounts && exists(`${PLACE}/`) && originals.daemontools,
 );
 
-scenario("--help prints the usage", async (box) => {
-  const { code, out, err } = await box.run(["svscanboot", "--help"]);
-  expect({ code, err }).toEqual({ code: 0, err: "" });
-  expect(out).toStartWith("usage: svscanboot\n");
-});
+printsUsage("svscanboot", "svscanboot");

@@ -1,7 +1,6 @@
 /** sv with runsvdir and runsv, and ours with sysmgr: the same stories, told twice. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { exists } from "../lib/files.ts";
-import { ScannerPair, type Story } from "../lib/pair.ts";
+import { ScannerPair, type Story, tellStories } from "../lib/pair.ts";
 
 const both = exists("/usr/bin/sv") && exists("/usr/bin/runsvdir");
 
@@ -262,23 +261,9 @@ const stories: Readonly<Record<string, Story>> = {
   "force-shutdown": { alone: "/usr/bin/runsv", steps: [RUNS, "sv force-shutdown"] },
 };
 
-describe.skipIf(!both)("sv and its supervisor do as the original", () => {
-  const pair = new ScannerPair((directory) => ["/usr/bin/runsvdir", directory], ["sv", "status"]);
-  const names = Object.keys(stories).map((title) => [title, title.replaceAll(" ", "-")] as const);
-
-  beforeAll(async () => {
-    for (const [title, name] of names) pair.add(name, stories[title] as Story);
-    await pair.start();
-  });
-
-  afterAll(async () => {
-    expect(await pair.end()).toBe(0);
-  }, 30_000);
-
-  for (const [title, name] of names) {
-    test.concurrent(title, async () => {
-      const { theirs, ours } = await pair.play(name, stories[title] as Story);
-      expect(ours).toEqual(theirs);
-    }, 60_000);
-  }
-});
+tellStories(
+  "sv and its supervisor do as the original",
+  both,
+  () => new ScannerPair((directory) => ["/usr/bin/runsvdir", directory], ["sv", "status"]),
+  stories,
+);

@@ -1,7 +1,6 @@
 /** svc and svstat with svscan and supervise, and ours with sysmgr: the same stories, told twice. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { exists } from "../lib/files.ts";
-import { ScannerPair, type Story } from "../lib/pair.ts";
+import { ScannerPair, type Story, tellStories } from "../lib/pair.ts";
 
 const both = ["svc", "svstat", "svscan"].every((name) => exists(`/usr/bin/${name}`));
 
@@ -112,23 +111,9 @@ const stories: Readonly<Record<string, Story>> = {
   },
 };
 
-describe.skipIf(!both)("svc, svstat and their supervisor do as the originals", () => {
-  const pair = new ScannerPair((directory) => ["/usr/bin/svscan", directory], ["svstat"]);
-  const names = Object.keys(stories).map((title) => [title, title.replaceAll(" ", "-")] as const);
-
-  beforeAll(async () => {
-    for (const [title, name] of names) pair.add(name, stories[title] as Story);
-    await pair.start();
-  });
-
-  afterAll(async () => {
-    expect(await pair.end()).toBe(0);
-  }, 30_000);
-
-  for (const [title, name] of names) {
-    test.concurrent(title, async () => {
-      const { theirs, ours } = await pair.play(name, stories[title] as Story);
-      expect(ours).toEqual(theirs);
-    }, 60_000);
-  }
-});
+tellStories(
+  "svc, svstat and their supervisor do as the originals",
+  both,
+  () => new ScannerPair((directory) => ["/usr/bin/svscan", directory], ["svstat"]),
+  stories,
+);

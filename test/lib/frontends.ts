@@ -1,9 +1,11 @@
 /** runsvdir, svscan, runsv and supervise in tests: ours and Debian's, on directories of their own. */
+import { expect } from "bun:test";
 import { closeSync, openSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { exists, makeDirectory, place, read } from "./files.ts";
 import { caught, kill, lives } from "./processes.ts";
 import { BIN, type Outcome, type Sandbox } from "./sandbox.ts";
+import { scenario } from "./scenario.ts";
 import { until } from "./until.ts";
 
 /** Where Debian has put the original. */
@@ -162,6 +164,11 @@ export class Supervised {
     return stat !== undefined && new RegExp(`FLOCK .*:${stat.ino} `).test(locks);
   }
 
+  /** Writes letters for its supervisor, as scripts out there do. */
+  async tell(box: Sandbox, letters: string): Promise<void> {
+    await box.run(["sh", "-c", 'printf %s "$0" >"$1"', letters, `${this.path}/supervise/control`]);
+  }
+
   /** Waits until it runs, in another life than that of this pid. */
   async runs(after = 0): Promise<number> {
     await until(() => this.stat === "run" && this.pid > 0 && this.pid !== after, "it runs");
@@ -173,4 +180,28 @@ export class Supervised {
 export function masked({ code, out, err }: Outcome): string {
   const text = `${code}: ${out}${err}`;
   return text.replace(/\(pid \d+\)/g, "(pid P)").replace(/\b\d+( seconds|s\b)/g, "N$1");
+}
+
+/** Defines a test for each wrong command line: our answer is the original's. */
+export function refusesAsOriginal(program: string, wrong: readonly string[][], needs: boolean) {
+  for (const args of wrong) {
+    scenario(
+      `${JSON.stringify(args)} is refused as it is there`,
+      async (box) => {
+        const theirs = await box.run([original(program), ...args]);
+        const err = theirs.err.replace("usage: /usr/bin", `usage: ${BIN}`);
+        expect(await box.run([program, ...args])).toEqual({ ...theirs, err });
+      },
+      needs,
+    );
+  }
+}
+
+/** Defines the test of --help. */
+export function printsUsage(program: string, usage: string): void {
+  scenario("--help prints the usage", async (box) => {
+    const { code, out, err } = await box.run([program, "--help"]);
+    expect({ code, err }).toEqual({ code: 0, err: "" });
+    expect(out).toStartWith(`usage: ${usage}\n`);
+  });
 }

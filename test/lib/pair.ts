@@ -1,4 +1,5 @@
 /** The same service directories twice: under runit's or daemontools' scanner, and under ours. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, openSync, symlinkSync } from "node:fs";
 import { exists, makeDirectory, place, read } from "./files.ts";
 import { masked } from "./forgery.ts";
@@ -179,4 +180,33 @@ export class ScannerPair {
     await theirs.scanner?.exited;
     return code;
   }
+}
+
+/** Defines a test for each story, told on both sides of a pair at the same time. */
+export function tellStories(
+  what: string,
+  needs: boolean,
+  make: () => ScannerPair,
+  stories: Readonly<Record<string, Story>>,
+): void {
+  describe.skipIf(!needs)(what, () => {
+    const pair = make();
+    const nameOf = (title: string) => title.replaceAll(" ", "-");
+
+    beforeAll(async () => {
+      for (const [title, story] of Object.entries(stories)) pair.add(nameOf(title), story);
+      await pair.start();
+    });
+
+    afterAll(async () => {
+      expect(await pair.end()).toBe(0);
+    }, 60_000);
+
+    for (const [title, story] of Object.entries(stories)) {
+      test.concurrent(title, async () => {
+        const { theirs, ours } = await pair.play(nameOf(title), story);
+        expect(ours).toEqual(theirs);
+      }, 60_000);
+    }
+  });
 }

@@ -1,7 +1,7 @@
 /** Waiting for what must come, with a deadline; nothing here sleeps and hopes. */
 
 /** Generous: on a busy machine a test is slow, not wrong. */
-const SECONDS = 15;
+const SECONDS = 30;
 const STEP_MS = 4;
 
 type Truthy<T> = Exclude<T, false | null | undefined | 0 | "">;
