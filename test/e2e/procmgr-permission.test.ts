@@ -1,8 +1,9 @@
 /** procmgr: who may do what, each asked by a process of that very user. */
 import { expect } from "bun:test";
 import { ACTIONS } from "../../src/compat/procmgr/config.ts";
-import { exists } from "../lib/files.ts";
+import { exists, write } from "../lib/files.ts";
 import { as, type Procmgr, requestText, scene, sleeper } from "../lib/procmgr.ts";
+import { BIN } from "../lib/sandbox.ts";
 import { have } from "../lib/scenario.ts";
 import { until } from "../lib/until.ts";
 
@@ -151,6 +152,27 @@ scene(
     expect([code, err]).toEqual([111, "procmgr: the client has more rights than its user\n"]);
   },
   have.setpriv,
+);
+
+scene(
+  "who may go into the group by sg(1) is allowed there, and nowhere else",
+  async (p) => {
+    await p.start(`[prog-web]\nallow-gid = ${GROUP}\ncmd-signal = exit 0\n`);
+    write(`${p.dir}/passwd`, "member:x:60008:60008::/:/bin/sh\nother:x:60007:60007::/:/bin/sh\n");
+    write(`${p.dir}/group`, `clients:x:${GROUP}:member\n`);
+    // Without a terminal, where sg would ask for a password.
+    const accounts =
+      'for f in passwd group; do mount --bind "$0/$f" /etc/$f; done; exec setsid -w "$@"';
+    const asked = async (uid: number, ...through: string[]) => {
+      const wrapper = ["unshare", "-m", "sh", "-c", accounts, p.dir, ...as(uid), ...through];
+      return await p.box.run(["-c", `'${BIN}/procmgr' -c '${p.conf}' web signal`], { wrapper });
+    };
+    expect(await asked(60_008, "sg", "clients")).toEqual({ code: 0, out: "", err: "" });
+    const refused = { code: 111, out: "", err: "procmgr: permission denied\n" };
+    expect(await asked(60_008, "sh")).toEqual(refused);
+    expect((await asked(60_007, "sg", "clients")).code).not.toBe(0);
+  },
+  have.setpriv && have.mounts && Bun.which("sg") !== null,
 );
 
 scene(
