@@ -52,6 +52,11 @@ export class Watcher {
     else if (this.watches.delete(watch.id)) libc.inotifyRemove(this.fd, watch.id);
   }
 
+  /** Events wait to be read: what files tell now may be ahead of them. */
+  get isBehind(): boolean {
+    return libc.waitAny([{ fd: this.fd }], 0)[0] === true;
+  }
+
   private async readForEver(): Promise<void> {
     try {
       const reader = Bun.file(this.fd).stream().getReader();

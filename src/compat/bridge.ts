@@ -35,6 +35,8 @@ type Service = {
   readonly written: Map<string, string>;
   /** The part of its life that the rest is about: a process, or none; and since when (ms). */
   phase: string;
+  /** One that its status told of before the events that led to it were read. */
+  early: string;
   since: number;
   paused: boolean;
   gotTerm: boolean;
@@ -187,10 +189,12 @@ export class Bridge {
     if (!this.isThere(name)) return known && this.forget(known);
     // Watched before it is read: its status may be written at this very moment.
     const service = known ?? this.meet(name);
-    if (service.watches.length < 2) this.watch(service);
+    const isUnseen = service.watches.length < 2;
+    if (isUnseen) this.watch(service);
     const status = this.rundir.status(name);
     if (!status) return this.release(service);
-    this.follow(service, status);
+    if (this.isEarly(service, status)) return;
+    this.follow(service, status, isUnseen);
     if (service.away) return;
     if (service.files && !service.files.isOf(this.path(name))) this.release(service);
     const isNew = !service.files && this.open(service);
@@ -218,6 +222,7 @@ export class Bridge {
       files: null,
       written: new Map(),
       phase: "",
+      early: "",
       since: 0,
       paused: false,
       gotTerm: false,
@@ -235,20 +240,34 @@ export class Bridge {
     this.services.delete(service.name);
   }
 
-  /** Its process may be another one now. */
-  private follow(service: Service, status: Status): void {
+  /**
+   * Another process runs, and what was answered to the one before it we are still to read: then it
+   * is looked at again after that.
+   */
+  private isEarly(service: Service, status: Status): boolean {
+    const now = phaseOf(status);
+    if (now === service.phase || now === service.early || !this.watcher?.isBehind) return false;
+    service.early = now;
+    this.touched.add(service.name);
+    return true;
+  }
+
+  /** Its process may be another one now; we may not have seen what happened to it. */
+  private follow(service: Service, status: Status, isUnseen: boolean): void {
     const { process, state } = status;
+    const now = phaseOf(status);
+    if (now !== service.phase) {
+      // The time of its start is known to the millisecond only while it is starting.
+      const begun = process && state !== "starting" ? startOf(process) : status.since;
+      Object.assign(service, { phase: now, since: begun, paused: false, gotTerm: false });
+    }
     if (state === "stopping") {
       service.gotTerm = true;
       service.paused = false;
     }
-    const now = process ? `${process.pid} ${process.started}` : phase(status).state;
     // Nothing tells that CONT was sent, or STOP.
-    if (process && this.isBlind) service.paused = proc.readStat(process.pid)?.state === "T";
-    if (now === service.phase) return;
-    // The time of its start is known to the millisecond only while it is starting.
-    const begun = process && state !== "starting" ? startOf(process) : status.since;
-    Object.assign(service, { phase: now, since: begun, paused: false, gotTerm: false });
+    if (process && (isUnseen || this.isBlind))
+      service.paused = proc.readStat(process.pid)?.state === "T";
   }
 
   // ---------------------------------------------------------------- its files
@@ -388,6 +407,12 @@ export class Bridge {
 /** It is down, and nothing of it runs. */
 function isOver({ process, state }: Status): boolean {
   return !process && state !== "finishing" && state !== "starting";
+}
+
+/** Names the process that it is about, or that there is none. */
+function phaseOf(status: Status): string {
+  const { process } = status;
+  return process ? `${process.pid} ${process.started}` : phase(status).state;
 }
 
 /** When a process was started, in milliseconds since the epoch. */

@@ -228,6 +228,28 @@ patientScenario("a service's directory in RUNDIR that is removed is found again"
   expect(await runsvdir.end("SIGHUP")).toBe(111);
 });
 
+patientScenario("one that was paused when nobody looked is told to be paused", async (box) => {
+  const { dir, runsvdir } = await begin(box, (parent) => void serviceDirectory(parent, "web"));
+  const web = new Supervised(`${dir}/web`);
+  await web.served(box);
+  await web.runs();
+  const bridge = await until(() => runsvdir.bridge, "there is a bridge");
+  kill(bridge, "SIGSTOP");
+  const state = `${dir}/.sysmgr/web`;
+  rename(state, `${box.dir}/old`);
+  await until(() => exists(`${state}/status`), "it is made again");
+  await box.run(["svctl", "-d", dir, "-r", `${dir}/.sysmgr`, "-q", "pause", "web"]);
+  kill(bridge, "SIGCONT");
+  await web.is("run, paused");
+  kill(bridge, "SIGKILL");
+  await until(() => !lives(bridge), "it is dead");
+  await web.served(box);
+  expect(web.stat).toBe("run, paused");
+  await write(box, web, "c");
+  await web.is("run");
+  expect(await runsvdir.end("SIGHUP")).toBe(111);
+});
+
 patientScenario("RUNDIR that is removed is found again", async (box) => {
   const { dir, runsvdir } = await begin(box, (parent) => void serviceDirectory(parent, "web"));
   const web = new Supervised(`${dir}/web`);
