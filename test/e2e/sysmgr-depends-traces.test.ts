@@ -63,7 +63,9 @@ patientScenario(
     web.unmark();
     const [call = 0] = await waits(web);
     await until(() => waiting(web)[0]?.wants.join() === "mail", "web waits for mail only");
-    // One comes and one goes between two looks.
+    // One comes and one goes between two looks: it must not be in the midst of one.
+    await sysmgr.answers();
+    await until(() => readStat(call)?.state === "S", "it sleeps");
     kill(call, "SIGSTOP");
     mail.unmark();
     await mail.is("up");
