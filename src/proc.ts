@@ -21,10 +21,8 @@ export type ProcStat = {
 
 const PF_KTHREAD = 0x200000;
 
-/** How often, a millisecond apart, a process is looked at until its execve is done, */
+/** How often a process is looked at until its execve is done, and no other one has begun. */
 const EXEC_LOOKS = 50;
-/** and how often while it has words, before it counts as one without variables. */
-const BEGUN_LOOKS = 4;
 
 /** The fields of /proc/PID/stat (proc(5)) from the third on. */
 export function statFields(pid: number): string[] | null {
@@ -36,7 +34,10 @@ export function statFields(pid: number): string[] | null {
 /** Fields 3 to 6, 9 and 22 of it. */
 export function readStat(pid: number): ProcStat | null {
   const fields = statFields(pid);
-  if (fields === null) return null;
+  return fields && toStat(pid, fields);
+}
+
+function toStat(pid: number, fields: readonly string[]): ProcStat {
   return {
     pid,
     state: fields[0] ?? "?",
@@ -91,19 +92,22 @@ export function ageOf(started: number): number {
 }
 
 /**
- * The environment that a process was started with, NAME=VALUE each. In the midst of an execve it
- * shows none for a moment, and no words either: then it is looked at again.
+ * The environment that a process was started with, NAME=VALUE each; null also where it has none, or
+ * it is not ours to read. In the midst of an execve it shows none for a moment, and no place in its
+ * memory for any (fields 50 and 51 of its stat): then it is looked at again.
  */
 export function readEnviron(pid: number): string[] | null {
-  let begun = 0;
   for (let looks = 0; looks < EXEC_LOOKS; looks++) {
-    const text = read(`/proc/${pid}/environ`);
-    if (text !== null) return text.split("\0");
-    const stat = readStat(pid);
-    if (stat === null || stat.kernel || stat.state === "Z") return null;
-    if (readCommandLine(pid) === null) Bun.sleepSync(1);
-    // It was done between the two, and may have begun again; or it has no variables at all.
-    else if (++begun === BEGUN_LOOKS) return null;
+    const text = readText(`/proc/${pid}/environ`);
+    if (text) return text.split("\0");
+    if (text === null) return null;
+    const fields = statFields(pid);
+    if (fields === null) return null;
+    const { kernel, state } = toStat(pid, fields);
+    if (kernel || state === "Z" || state === "X") return null;
+    const [begin, end] = [fields[47], fields[48]];
+    if (end === "0") Bun.sleepSync(1);
+    else if (begin === end) return null;
   }
   return null;
 }
@@ -145,13 +149,18 @@ let spare = -1;
 
 /** null: the process is gone (its files then cannot be opened, or fail with ESRCH, or are empty). */
 function read(path: string): string | null {
+  return readText(path) || null;
+}
+
+/** null: it cannot be opened or read. */
+function readText(path: string): string | null {
   let text = libc.readFile(path);
   if (text === -libc.E.MFILE && spare >= 0) {
     libc.close(spare);
     text = libc.readFile(path);
     keepSpare();
   }
-  return typeof text === "string" && text !== "" ? text : null;
+  return typeof text === "string" ? text : null;
 }
 
 /** Keeps a descriptor back, so that this module works when there is no other. */

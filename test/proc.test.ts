@@ -125,8 +125,13 @@ describe("the environment of a process", () => {
     for (let looks = 0; looks < 2_000; looks++) expect(proc.readEnviron(pid)).toContain("A=1");
   });
 
-  test("is not to be had when it has gone", () => {
-    expect(proc.readEnviron(2 ** 22 + 1)).toBeNull();
+  test("is not to be had when there is none, or it has gone", async () => {
+    const bare = child({ ...idle, env: [] });
+    await until(() => proc.readCommandLine(bare), "its words");
+    const ended = launch(`${dir}/out`, sh("exit 0"));
+    await until(() => proc.readStat(ended)?.state === "Z", "its end");
+    for (const pid of [bare, ended, 2 ** 22 + 1]) expect(proc.readEnviron(pid)).toBeNull();
+    await ending(ended);
   });
 });
 
