@@ -21,8 +21,10 @@ export type ProcStat = {
 
 const PF_KTHREAD = 0x200000;
 
-/** How often a process is looked at until its execve is done, and no other one has begun. */
+/** How often a process is looked at until its execve is done, and no other one has begun, */
 const EXEC_LOOKS = 50;
+/** and how often, a millisecond apart, before it counts as one without variables. */
+const BARE_LOOKS = 3;
 
 /** The fields of /proc/PID/stat (proc(5)) from the third on. */
 export function statFields(pid: number): string[] | null {
@@ -97,6 +99,7 @@ export function ageOf(started: number): number {
  * memory for any (fields 50 and 51 of its stat): then it is looked at again.
  */
 export function readEnviron(pid: number): string[] | null {
+  let bare = 0;
   for (let looks = 0; looks < EXEC_LOOKS; looks++) {
     const text = readText(`/proc/${pid}/environ`);
     if (text) return text.split("\0");
@@ -106,8 +109,9 @@ export function readEnviron(pid: number): string[] | null {
     const { kernel, state } = toStat(pid, fields);
     if (kernel || state === "Z" || state === "X") return null;
     const [begin, end] = [fields[47], fields[48]];
-    if (end === "0") Bun.sleepSync(1);
-    else if (begin === end) return null;
+    // The kernel sets the end to the beginning before it counts them.
+    if (begin === end && end !== "0" && ++bare === BARE_LOOKS) return null;
+    if (begin === end) Bun.sleepSync(1);
   }
   return null;
 }

@@ -46,6 +46,8 @@ patientScenario("neither a restart of the one nor of the other loses a byte", as
     await keeps(kept, text);
     const [service, logger] = [await web.running(), await log.aged(1000)];
     kill(logger, life === 2 ? "SIGKILL" : "SIGTERM");
+    // What cat has read and not written yet dies with it.
+    await until(() => !lives(logger), "the logger is dead");
     kill(service, "SIGKILL");
     await log.runningAfter(logger);
   }

@@ -87,7 +87,7 @@ scenario(
     // Told, not only done: while it spawns, sysmgr's limits are not its own.
     await until(() => sysmgr.count(/web: started/) === 2, "web is started again");
     await scarcity.end();
-    const next = await web.running();
+    const next = await web.runningAfter(pid);
     await sysmgr.crash();
     const successor = await box.start();
     await successor.answers();
