@@ -109,9 +109,10 @@ export function readEnviron(pid: number): string[] | null {
     const { kernel, state } = toStat(pid, fields);
     if (kernel || state === "Z" || state === "X") return null;
     const [begin, end] = [fields[47], fields[48]];
+    if (begin !== end) continue;
     // The kernel sets the end to the beginning before it counts them.
-    if (begin === end && end !== "0" && ++bare === BARE_LOOKS) return null;
-    if (begin === end) Bun.sleepSync(1);
+    if (end !== "0" && ++bare === BARE_LOOKS) return null;
+    Bun.sleepSync(1);
   }
   return null;
 }

@@ -84,6 +84,8 @@ export class Bridge {
     this.lookAtAll();
     if (this.rundir.supervisor() !== supervisor) this.end();
     const code = await this.ended.promise;
+    // No more events are read: what is told now is the last word.
+    this.watcher = null;
     this.lookAtAll();
     for (const service of this.services.values()) this.release(service);
     return code;

@@ -27,13 +27,6 @@ async function begin(box: Sandbox, make: (dir: string) => void) {
   return { dir, runsvdir };
 }
 
-/** Writes letters as people do. */
-async function write(box: Sandbox, service: Supervised, letters: string): Promise<void> {
-  const script = 'printf %s "$1" >"$0/supervise/control"';
-  const { code } = await box.run(["sh", "-c", script, service.path, letters]);
-  expect(code).toBe(0);
-}
-
 patientScenario("when it dies it comes back", async (box) => {
   const { dir, runsvdir } = await begin(box, (parent) => void serviceDirectory(parent, "web"));
   const web = new Supervised(`${dir}/web`);
@@ -46,7 +39,7 @@ patientScenario("when it dies it comes back", async (box) => {
   }
   await web.served(box);
   const pid = await web.runs();
-  await write(box, web, "d");
+  await web.tell(box, "d");
   await web.is("down");
   expect(lives(pid)).toBeFalse();
   expect(await runsvdir.end("SIGHUP")).toBe(111);
@@ -77,13 +70,10 @@ patientScenario("commands keep their order, however many are written at once", a
     await one.runs();
   }
   // The last one is told only when all before it were answered.
-  await Promise.all([
-    write(box, up, `${"ou".repeat(50)}p`),
-    write(box, down, `${"uo".repeat(50)}p`),
-  ]);
+  await Promise.all([up.tell(box, `${"ou".repeat(50)}p`), down.tell(box, `${"uo".repeat(50)}p`)]);
   await up.is("run, paused");
   await down.is("run, paused, want down");
-  await Promise.all([write(box, up, "dk"), write(box, down, "k?!\n")]);
+  await Promise.all([up.tell(box, "dk"), down.tell(box, "k?!\n")]);
   for (const one of [up, down]) await one.is("down");
   expect(await runsvdir.end("SIGHUP")).toBe(111);
 });
@@ -141,7 +131,7 @@ patientScenario("finish is told while it runs", async (box) => {
   const web = new Supervised(`${dir}/web`);
   await web.served(box);
   const pid = await web.runs();
-  await write(box, web, "d");
+  await web.tell(box, "d");
   await web.is("finish, want down");
   await until(() => web.flags === "20 pid 0 100 0 2", "so does its status");
   expect([0, pid]).not.toContain(web.pid);
@@ -161,9 +151,9 @@ patientScenario(
     if (!web || !idle) throw new Error("two services");
     for (const one of [web, idle]) await one.served(box);
     const pid = await web.runs();
-    await write(box, idle, "u");
+    await idle.tell(box, "u");
     const other = await idle.runs();
-    await Promise.all([write(box, web, "x"), write(box, idle, "x")]);
+    await Promise.all([web.tell(box, "x"), idle.tell(box, "x")]);
     await web.runs(pid);
     await until(() => !lives(other) && idle.stat === "down", "the other one is down");
     for (const one of [web, idle]) await one.served(box);
@@ -245,7 +235,7 @@ patientScenario("one that was paused when nobody looked is told to be paused", a
   await until(() => !lives(bridge), "it is dead");
   await web.served(box);
   expect(web.stat).toBe("run, paused");
-  await write(box, web, "c");
+  await web.tell(box, "c");
   await web.is("run");
   expect(await runsvdir.end("SIGHUP")).toBe(111);
 });
@@ -260,7 +250,7 @@ patientScenario("RUNDIR that is removed is found again", async (box) => {
   await until(() => !lives(bridge), "the bridge ends");
   await web.served(box);
   await until(() => runsvdir.bridge, "there is another");
-  await write(box, web, "t");
+  await web.tell(box, "t");
   await web.runs(pid);
   expect(await runsvdir.end("SIGHUP")).toBe(111);
 });
@@ -469,10 +459,10 @@ scenario(
       ["k", "down"],
       ["u", "run"],
     ] as const) {
-      await write(box, web, letters);
+      await web.tell(box, letters);
       await web.is(stat);
     }
-    await write(box, web, "dk");
+    await web.tell(box, "dk");
     await web.is("down");
     expect(await runsvdir.end("SIGHUP")).toBe(111);
   },

@@ -166,7 +166,8 @@ export class Supervised {
 
   /** Writes letters for its supervisor, as scripts out there do. */
   async tell(box: Sandbox, letters: string): Promise<void> {
-    await box.run(["sh", "-c", 'printf %s "$0" >"$1"', letters, `${this.path}/supervise/control`]);
+    const script = 'printf %s "$1" >"$0/supervise/control"';
+    expect((await box.run(["sh", "-c", script, this.path, letters])).code).toBe(0);
   }
 
   /** Waits until it runs, in another life than that of this pid. */
