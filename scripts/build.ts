@@ -18,6 +18,8 @@ const FLAGS = [
   // And half a one more: a program reads its own chunk, not all programs.
   "--format=esm",
   "--splitting",
+  // What most programs do in their few milliseconds never repays its compilation.
+  "--compile-jit-policy=100",
   // A program run by root in somebody's directory must not run that directory's bunfig.toml
   // (preload), nor take variables or paths from its .env, tsconfig.json or package.json.
   "--no-compile-autoload-bunfig",
