@@ -471,13 +471,13 @@ export class RunDir {
   }
 
   writeStatus(name: string, status: Status): number {
-    return this.replace(`${name}/status`, formatStatus(status));
+    return this.replaceOrRemove(`${name}/status`, formatStatus(status));
   }
 
   /** NAME/pid is for people; we never read it. */
   writePid(name: string, pid: number | null): number {
     const path = `${name}/pid`;
-    return pid === null ? libc.unlinkat(this.fd, path) : this.replace(path, `${pid}\n`);
+    return pid === null ? libc.unlinkat(this.fd, path) : this.replaceOrRemove(path, `${pid}\n`);
   }
 
   // --------------------------------------------------------------- drop box
@@ -627,9 +627,16 @@ export class RunDir {
     });
   }
 
+  /** Where the new one cannot be written, what is past must not be told, least of all a pid. */
+  private replaceOrRemove(path: string, text: string): number {
+    const code = this.replace(path, text);
+    if (code < 0) libc.unlinkat(this.fd, path);
+    return code;
+  }
+
   /**
    * Replaces a file by rename, so that a reader sees the old or the new one, never half. On a full
-   * disk the old one makes room: what is past must not be told, least of all a pid.
+   * disk the old one makes room.
    */
   private replace(path: string, text: string, staged = STAGED): number {
     const code = this.replaceOnce(path, text, staged);

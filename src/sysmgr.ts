@@ -1387,7 +1387,7 @@ class Scanner {
     const foreign = found.filter(({ status }) => status && !this.isOurs(status));
     const isKnown = found.some(({ status }) => status && this.isOurs(status));
     if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
-    // On a full disk a predecessor could tell nothing, and has removed what was true no more.
+    // What a predecessor could not write (a full disk), it has removed: that was true no more.
     const unrecorded = found.filter(({ name, status }) =>
       status ? status.state === "starting" && !status.process : !this.rundir.hasStatus(name),
     );

@@ -97,6 +97,26 @@ scenario(
 );
 
 scenario(
+  "one that was killed while it had no free descriptor leaves no status that is past",
+  async (box) => {
+    const web = box.service("web");
+    const sysmgr = await box.start();
+    const pid = await web.aged(1000);
+    const scarcity = new Scarcity(box, sysmgr);
+    await scarcity.begin();
+    kill(pid, "SIGKILL");
+    await until(() => sysmgr.count(/web: started/) === 2, "web is started again");
+    expect([exists(web.file("status")), exists(web.file("pid"))]).toEqual([false, false]);
+    await sysmgr.crash();
+    const successor = await box.start();
+    await successor.answers();
+    expect([lives(web.starts.at(-1) ?? 0), web.starts.length]).toEqual([true, 2]);
+    expect(web.pid).toBe(web.starts.at(-1) ?? 0);
+  },
+  canLimit,
+);
+
+scenario(
   "what was taken over is neither lost nor doubled for want of descriptors",
   async (box) => {
     const tidy = `trap 'kill $!; exit' TERM\n${trapping("HUP")}`;
