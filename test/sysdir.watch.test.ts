@@ -217,7 +217,7 @@ test.each<[string, (web: string) => void]>([
   const inside = sysdir.watchEntry(watcher, "web", () => changes++);
   if (typeof inside === "number") throw new Error(`cannot watch: ${inside}`);
   act(web);
-  await until(() => changes > 0, "the change", 3);
+  await until(() => changes > 0, "the change");
   watcher.remove(inside);
   await news();
   changes = 0;

@@ -78,7 +78,6 @@ scenario(
     expect(await runsvdir.end("SIGHUP")).toBe(111);
   },
   can,
-  60,
 );
 
 scenario(
@@ -111,5 +110,4 @@ scenario(
     expect(list(EXAMPLES)).toEqual(before);
   },
   can,
-  60,
 );

@@ -83,7 +83,6 @@ patientScenario(
     expect(results[0]).toEqual(wanted);
   },
   have.daemontools,
-  60,
 );
 
 const [UP, DOWN] = ["up (pid P) N seconds", "down N seconds"];

@@ -84,7 +84,6 @@ scenario(
     await killAll(box, frontEnds);
   },
   have.runit,
-  60,
 );
 
 /** runsv's words for a service that nothing ends. */
@@ -131,7 +130,6 @@ scenario(
     await killAll(box, frontEnds);
   },
   have.daemontools,
-  60,
 );
 
 const STEPS = [
@@ -182,7 +180,6 @@ scenario(
     await killAll(box, frontEnds);
   },
   have.runit,
-  60,
 );
 
 for (const [program, client, started] of [

@@ -467,5 +467,4 @@ scenario(
     expect(await runsvdir.end("SIGHUP")).toBe(111);
   },
   have.userns,
-  60,
 );

@@ -54,4 +54,4 @@ test.concurrent("svctl top and svctl plot can be pictured, with all services", a
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
-}, 60_000);
+});

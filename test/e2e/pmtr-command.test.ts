@@ -258,7 +258,8 @@ scenario(
     await until(() => new RegExp(`^${head}${text}$`, "m").test(read(log) ?? ""), "it is logged");
     kill(pmtr, "SIGTERM");
     await until(() => !lives(pmtr), "pmtr has ended");
-    expect(read(log)).toMatch(/pmtr\[\d+\]: all stopped after/);
+    const last = /pmtr\[\d+\]: all stopped after/;
+    await until(() => last.test(read(log) ?? ""), "so is the end");
     listener.kill();
     await listener.exited;
   },

@@ -259,6 +259,4 @@ scenario(
       [jobs, pids] = [next, after];
     }
   },
-  true,
-  60,
 );

@@ -5,7 +5,7 @@ import { read, write } from "../lib/files.ts";
 import { as, type Procmgr, requestText, scene, sleeper } from "../lib/procmgr.ts";
 import { BIN } from "../lib/sandbox.ts";
 import { have } from "../lib/scenario.ts";
-import { until } from "../lib/until.ts";
+import { PATIENCE, until } from "../lib/until.ts";
 
 const USER = 60_001;
 
@@ -202,7 +202,7 @@ async function onTerminal(
     },
   });
   const command = ["sh", "-c", '"$@"; echo "END $?"', "sh", ...wrapper, `${BIN}/procmgr`, ...args];
-  const child = Bun.spawn(command, { env: p.environment, terminal, timeout: 20_000 });
+  const child = Bun.spawn(command, { env: p.environment, terminal, timeout: PATIENCE });
   terminal.write(typed);
   await until(() => /^END \d+$/m.test(shown), "the client ends on its terminal");
   await child.exited;

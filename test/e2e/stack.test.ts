@@ -101,7 +101,7 @@ class Stack {
   }
 
   async ended(): Promise<number> {
-    await until(() => this.process?.exitCode != null, "it ends", 20);
+    await until(() => this.process?.exitCode != null, "it ends");
     return (await this.process?.exited) ?? -1;
   }
 

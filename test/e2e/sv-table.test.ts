@@ -85,7 +85,7 @@ describe.skipIf(!both)("sv does as the original", () => {
     const words = [...LETTERS, ...WORDS, ...ODD].filter((word) => !forced.test(word));
     const rows = words.map((word) => row({ state: "running" }, "sv", word));
     await compare(rows);
-  }, 60_000);
+  });
 
   test("every word, waiting, for a service in every state", async () => {
     const rows = stateNames.flatMap((state) =>
@@ -94,7 +94,7 @@ describe.skipIf(!both)("sv does as the original", () => {
         .map((word) => row({ state }, "sv", "-w0", word)),
     );
     await compare(rows);
-  }, 120_000);
+  });
 
   test("what waits for a check", async () => {
     const checks = ["exit 0", "exit 1", "exit 100", "pwd | grep -q '/s[0-9]*$'"];
@@ -105,7 +105,7 @@ describe.skipIf(!both)("sv does as the original", () => {
       ),
     );
     await compare(rows);
-  }, 60_000);
+  });
 
   test("a check that cannot be run is said and passes", async () => {
     const rows = ["check", "start"].map((word) =>
@@ -129,7 +129,7 @@ describe.skipIf(!both)("sv does as the original", () => {
         }),
     );
     await compare(rows);
-  }, 60_000);
+  });
 
   test("where there is nothing to control", async () => {
     forgery.add("never", {});
@@ -171,7 +171,7 @@ describe.skipIf(!both)("sv does as the original", () => {
       rows.map((command) => ({ service: "web", command })),
       1,
     );
-  }, 60_000);
+  });
 
   test("wrong usage, options, and names in all forms", async () => {
     forgery.add("names", { state: "running", log: { state: "running" } });

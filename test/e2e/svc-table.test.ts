@@ -15,12 +15,12 @@ describe.skipIf(!haveDaemontools)("svc does as the original", () => {
       return ["svc", ...option, `c${i}`];
     });
     await table.compare(rows);
-  }, 60_000);
+  });
 
   test("where there is no service, and wrong usage", async () => {
     const usage = [["-z"], ["-u", "-z", "s0"], ["-uz", "s0"], ["--"], ["--nonsense", "s0"], ["-"]];
     const rows = [...table.odd, ...table.paths].map((name) => ["svc", "-u", name]);
     const all = ["svc", "-h", ...table.odd, "s0"];
     await table.compare([...rows, ...usage.map((words) => ["svc", ...words]), ["svc"], all], 1);
-  }, 60_000);
+  });
 });

@@ -317,7 +317,7 @@ describe.skipIf(!haveSupervisor)("the same as supervisord", () => {
       expect([read(path), weUnderstand(path)]).toEqual([read(path), wanted as Understood]);
     }
     expect(theirs.filter((found) => found !== null).length).toBeGreaterThan(40);
-  }, 60_000);
+  });
 });
 
 /** No variable has a = in its name: that we refuse. */

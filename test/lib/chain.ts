@@ -6,6 +6,7 @@ import { AS_NOBODY } from "./clients.ts";
 import { write } from "./files.ts";
 import { type Ending, programs } from "./logger.ts";
 import { BIN } from "./sandbox.ts";
+import { PATIENCE } from "./until.ts";
 
 /** Prints what a process is, and executes nothing more, so that it works within any limits. */
 export const SHOW = [
@@ -75,7 +76,7 @@ export async function runIn(cwd: string, program: string, run: Run): Promise<End
     cwd,
     env: { PATH: "/usr/bin:/bin", LAST: "1", ...run.env },
     stdio: [input, "pipe", "pipe"],
-    timeout: 20_000,
+    timeout: PATIENCE,
     killSignal: "SIGKILL",
   });
   closeSync(input);

@@ -1,7 +1,7 @@
 /** Clients as people run them: from a shell, on a terminal, as somebody else, without inotify. */
 import { read, write } from "./files.ts";
 import { BIN, type Outcome, type Sandbox } from "./sandbox.ts";
-import { until } from "./until.ts";
+import { PATIENCE, until } from "./until.ts";
 
 /** Runs what is appended as a user who may look at everything and change nothing. */
 export const AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
@@ -52,7 +52,7 @@ export async function onTerminal(
   const child = Bun.spawn(["sh", "-c", '"$@"; echo "END $?"', "sh", `${BIN}/${program}`, ...args], {
     env: { ...box.environment, SYSDIR: box.sysdir, RUNDIR: box.rundir, TERM: "xterm", ...env },
     terminal,
-    timeout: 20_000,
+    timeout: PATIENCE,
     killSignal: "SIGKILL",
   });
   await until(() => mark.test(shown), `${program} ends on its terminal`);

@@ -19,6 +19,7 @@ import { BLANK, type State, type Status, type Wanted } from "../../src/status.ts
 import { makeDirectory } from "./files.ts";
 import { readStat } from "./processes.ts";
 import { BIN } from "./sandbox.ts";
+import { PATIENCE } from "./until.ts";
 
 /** A state as runsv writes it, and as sysmgr does. */
 type Pair = {
@@ -258,7 +259,7 @@ async function run(command: string[], directory: string): Promise<Omit<Answer, "
     cwd: directory,
     env: { ...environment(), SVDIR: directory },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: 20_000,
+    timeout: PATIENCE,
     killSignal: "SIGKILL",
   });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);

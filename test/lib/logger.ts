@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { basename } from "../../src/bytes.ts";
 import { exists, raw, read } from "./files.ts";
 import { BIN } from "./sandbox.ts";
-import { until } from "./until.ts";
+import { PATIENCE, until } from "./until.ts";
 
 export type Ending = { readonly code: number; readonly out: string; readonly err: string };
 
@@ -40,7 +40,7 @@ export async function run(command: readonly string[], options: RunOptions): Prom
     cwd: options.cwd,
     env: { ...environment(), ...options.env },
     stdio: [raw(options.input ?? ""), "pipe", "pipe"],
-    timeout: 20_000,
+    timeout: PATIENCE,
     killSignal: "SIGKILL",
   });
   const bytes = async (stream: ReadableStream<Uint8Array>) =>

@@ -6,7 +6,7 @@ import { masked } from "./forgery.ts";
 import { kill } from "./processes.ts";
 import { BIN, Sandbox } from "./sandbox.ts";
 import { STAY } from "./service.ts";
-import { until } from "./until.ts";
+import { PATIENCE, until } from "./until.ts";
 
 /** A command of a client, for NAME, which is added if it does not occur; or something to wait for. */
 export type Step =
@@ -136,7 +136,7 @@ export class ScannerPair {
   }
 
   private async untilStatus(side: Side, name: string, pattern: RegExp): Promise<void> {
-    for (const deadline = performance.now() + 15_000; ; await Bun.sleep(20)) {
+    for (const deadline = performance.now() + PATIENCE; ; await Bun.sleep(20)) {
       const status = await this.run(side, this.home(side, name), [...this.status, name]);
       if (pattern.test(status)) return;
       if (performance.now() > deadline) {
@@ -158,7 +158,7 @@ export class ScannerPair {
       cwd: home,
       env: { ...this.environment(side), SVDIR: home },
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 20_000,
+      timeout: PATIENCE,
       killSignal: "SIGKILL",
     });
     const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
@@ -200,13 +200,13 @@ export function tellStories(
 
     afterAll(async () => {
       expect(await pair.end()).toBe(0);
-    }, 60_000);
+    });
 
     for (const [title, story] of Object.entries(stories)) {
       test.concurrent(title, async () => {
         const { theirs, ours } = await pair.play(nameOf(title), story);
         expect(ours).toEqual(theirs);
-      }, 60_000);
+      });
     }
   });
 }

@@ -197,8 +197,8 @@ export type Receiver = {
 };
 
 /** A test with a pmtr of its own. */
-export function scenario(name: string, body: Body, needs = true, seconds = 25): void {
-  play(name, (box) => playWith(box, body), needs, seconds);
+export function scenario(name: string, body: Body, needs = true): void {
+  play(name, (box) => playWith(box, body), needs);
 }
 
 /** The same for those that mostly wait: neighbours run at the same time. */

@@ -5,7 +5,7 @@ import { exists, list, makeDirectory, read, write } from "./files.ts";
 import { kill, lives } from "./processes.ts";
 import { BIN, type Outcome, type Sandbox } from "./sandbox.ts";
 import { scenario } from "./scenario.ts";
-import { until } from "./until.ts";
+import { PATIENCE, until } from "./until.ts";
 
 /** Runs what is appended as that user, with that group and perhaps others. */
 export function as(uid: number, gid = uid, groups: readonly number[] = []): string[] {
@@ -98,7 +98,7 @@ export class Procmgr {
       stdin,
       stdout: outFd,
       stderr: errFd,
-      timeout: 20_000,
+      timeout: PATIENCE,
       killSignal: "SIGKILL",
     });
     for (const fd of fds) closeSync(fd);

@@ -15,7 +15,7 @@ import { exists, list, makeDirectory, read, remove } from "./files.ts";
 import { carriers, kill } from "./processes.ts";
 import { Service } from "./service.ts";
 import { Supervisor } from "./supervisor.ts";
-import { until } from "./until.ts";
+import { PATIENCE, until } from "./until.ts";
 
 /** Where the compiled programs are. */
 export const BIN = join(import.meta.dir, "../../build/bin");
@@ -104,7 +104,7 @@ export class Sandbox {
       env: { ...this.environment, SYSDIR: this.sysdir, RUNDIR: this.rundir, ...options.env },
       cwd: options.cwd ?? "/",
       stdio: ["ignore", "pipe", "pipe"],
-      timeout: 20_000,
+      timeout: PATIENCE,
       killSignal: "SIGKILL",
     });
     const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);

@@ -23,7 +23,7 @@ function works(...command: string[]): boolean {
 
 type Body = (box: Sandbox) => Promise<void>;
 
-const SECONDS = 60;
+const SECONDS = 200;
 /** For the cleaning up, which must not be cut short. */
 const MORE = 20;
 

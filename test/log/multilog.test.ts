@@ -131,7 +131,7 @@ describe("trouble", () => {
     expect(await logger.end()).toBe(0);
     expect(logger.messages).toBe("multilog: warning: processor failed in ./log, pausing\n");
     expect(logFiles(`${cwd}/log`)[0]).toEqual({ name: "@LABEL.s", mode: "744", text: "one\n" });
-  }, 60_000);
+  });
 
   test.skipIf(isRoot)("a directory that cannot be written to: exit 111", async () => {
     const cwd = workplace(dir);
@@ -208,7 +208,7 @@ test("memory stays where it is, however much is read", async () => {
   expect(await logger.end()).toBe(0);
   clearInterval(timer);
   expect(most).toBeWithin(1, 60_000);
-}, 60_000);
+});
 
 test("--help, as the only action, prints the usage", async () => {
   const { code, out } = await run([ours, "--help"], { cwd: dir });

@@ -79,7 +79,7 @@ class Run {
 
   /** Waits for the last line; then the logger reads what there is left to read, and ends. */
   async finish(): Promise<void> {
-    await until(() => this.isDone, "all is written", 60);
+    await until(() => this.isDone, "all is written");
     await this.sysmgr?.stop();
   }
 
@@ -142,6 +142,4 @@ patientScenario(
     expect(missing).toBeLessThan((disturbances * 65_536) / 4);
     expect(torn).toBeLessThanOrEqual(disturbances);
   },
-  true,
-  60,
 );

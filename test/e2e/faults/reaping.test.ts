@@ -38,15 +38,15 @@ scenario(
     );
     const forker = box.service("forker", forking(gate, MANY));
     const sysmgr = await box.start({ args: ["-q"] });
-    await until(() => services.every((s) => s.starts.length === 1), "all run", 40);
+    await until(() => services.every((s) => s.starts.length === 1), "all run");
     await forker.traced("forked");
     const all = 2 * MANY + 1;
-    await until(() => children(sysmgr.pid).length === all, "all are children of sysmgr", 40);
+    await until(() => children(sysmgr.pid).length === all, "all are children of sysmgr");
     // Young ones go to a backoff, old ones begin a second life, which waits at the gate again.
     await services.at(-1)?.aged(1000);
     release(gate);
-    await until(() => services.every((s) => s.starts.length === 2), "all are started again", 40);
-    await until(() => children(sysmgr.pid).length === MANY + 1, "the orphans are reaped", 40);
+    await until(() => services.every((s) => s.starts.length === 2), "all are started again");
+    await until(() => children(sysmgr.pid).length === MANY + 1, "the orphans are reaped");
     const told = services.map((s) => s.status.exit);
     expect(told).toEqual(services.map((_, i) => String(code(i))));
     expect(services.every((s) => s.status.runs === "2" && s.status.state !== "down")).toBeTrue();
