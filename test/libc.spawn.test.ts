@@ -167,7 +167,7 @@ describe("reaping", () => {
 
   test("finds the orphans of our children once we are their reaper", async () => {
     libc.becomeSubreaper();
-    const orphan = Number(await output(sh("sleep 0.05 & echo $!")));
+    const orphan = Number(await output(sh("sleep 0.1 & echo $!")));
     expect(await ending(orphan)).toEqual({ code: 0, signal: null });
   });
 

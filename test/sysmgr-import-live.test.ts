@@ -360,7 +360,7 @@ importScenario("stop: the signal, the group, and KILL", async (b) => {
     ...lines,
   ];
   // What is in the background is a process of its own, in the group of the first.
-  const waits = "while :; do sleep 0.05; done";
+  const waits = "while :; do sleep 0.1; done";
   const child = (name: string, signal: string, what: string) =>
     `(trap "echo child >>${trace}${name}; ${what}" ${signal}; echo >>${trace}${name}.ready; ${waits}) & `;
   b.configure(

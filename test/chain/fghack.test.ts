@@ -27,7 +27,7 @@ sameAs(
 );
 
 test("waits for a process that its program has left behind", async () => {
-  const script = "(touch begun; until test -e end; do sleep 0.02; done) >/dev/null 2>&1 & exit 3";
+  const script = "(touch begun; until test -e end; do sleep 0.1; done) >/dev/null 2>&1 & exit 3";
   const child = Bun.spawn([ours("fghack"), "sh", "-c", script], { cwd: places.ours });
   await until(() => exists(`${places.ours}/begun`), "the background process");
   expect(lives(child.pid)).toBeTrue();

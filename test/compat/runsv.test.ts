@@ -63,7 +63,7 @@ patientScenario(
 
 patientScenario("a service that was told to exit may be wanted again", async (box) => {
   const gate = `${box.dir}/gate`;
-  const run = `trap 'while [ ! -e ${gate} ]; do sleep 0.02; done; exit' TERM
+  const run = `trap 'while [ ! -e ${gate} ]; do sleep 0.1; done; exit' TERM
 while :; do sleep 3600 & wait $!; kill $!; done`;
   const web = new Supervised(serviceDirectory(box.dir, "web", run));
   const runsv = FrontEnd.start(box, ["runsv", web.path]);

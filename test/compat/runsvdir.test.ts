@@ -239,7 +239,7 @@ patientScenario("what services say is shown in the log, and by the next one, too
     serviceDirectory(
       dir,
       "web",
-      `echo one two >&2; while [ ! -e ${gate} ]; do sleep 0.02; done; echo three >&2; exec sleep 3600`,
+      `echo one two >&2; while [ ! -e ${gate} ]; do sleep 0.1; done; echo three >&2; exec sleep 3600`,
     ),
   );
   const first = FrontEnd.start(box, ["runsvdir", dir, LOG]);

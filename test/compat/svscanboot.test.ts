@@ -64,7 +64,7 @@ scenario(
     const run = `echo "$SYSMGR_SERVICE" >>${box.dir}/starts; exec sleep 3600`;
     const web = new Supervised(serviceDirectory(dir, "web", run));
     const script = `mount --bind "$0" ${PLACE}/ && { supervise ${PLACE}/web & } &&
-      until [ -s ${box.dir}/starts ]; do sleep 0.02; done && exec "$1"`;
+      until [ -s ${box.dir}/starts ]; do sleep 0.1; done && exec "$1"`;
     const namespaces = ["/usr/bin/unshare", "-fpm", "--mount-proc", "--kill-child"];
     const env = { PATH: "/usr/bin:/bin:/usr/sbin:/sbin" };
     const command = [...namespaces, "sh", "-c", script, dir, `${BIN}/svscanboot`];

@@ -125,7 +125,7 @@ patientScenario("the logger of a service is served in its own directory", async 
 
 patientScenario("finish is told while it runs", async (box) => {
   const gate = `${box.dir}/gate`;
-  const finish = `#!/bin/sh\nwhile [ ! -e ${gate} ]; do sleep 0.02; done\n`;
+  const finish = `#!/bin/sh\nwhile [ ! -e ${gate} ]; do sleep 0.1; done\n`;
   const make = (parent: string) => void serviceDirectory(parent, "web", undefined, { finish });
   const { dir, runsvdir } = await begin(box, make);
   const web = new Supervised(`${dir}/web`);

@@ -16,7 +16,7 @@ const USERS = [
 ] as const;
 
 /** A main program that is up until it is told to end, and says so. */
-const MAIN = ["sh", "-c", "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.05; done"];
+const MAIN = ["sh", "-c", "trap 'echo bye; exit 7' TERM; echo hello; while :; do sleep 0.1; done"];
 
 test("the binary needs the C library, and nothing else", () => {
   const names = libraries(`${BIN}/sysmgr`).map((path) => basename(path).replace(/[-.].*/, ""));
@@ -79,7 +79,7 @@ for (const [who, uid] of USERS) {
     `as ${who}: a main program's end, an essential service's, and svctl shutdown end it`,
     async (box) => {
       const container = new Container(box);
-      container.service("web", "until svctl -q ready db; do sleep 0.02; done\nexit 5");
+      container.service("web", "until svctl -q ready db; do sleep 0.1; done\nexit 5");
       container.service("db", "exec sleep 3600");
       container.start(["sysmgr", "-q", "--", "sh", "-c", "svctl -t 20 ready db && exit 3"], {
         uid,

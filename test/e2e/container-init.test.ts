@@ -20,7 +20,7 @@ patientScenario(
       link("/bin/busybox", `${container.root}/sbin/${name}`);
     const inittab = read(`${EXAMPLE}/inittab`) ?? "";
     container.file("/etc/inittab", `::respawn:/sbin/syslogd -n -O /log\n${inittab}`, 0o644);
-    const stay = "while :; do sleep 0.05; done";
+    const stay = "while :; do sleep 0.1; done";
     container.service("web", `trap 'echo web >>/ends; exit' TERM; ${stay}`);
     const last = "svctl -q status web && echo worker >>/ends; exit";
     container.service(

@@ -45,7 +45,7 @@ patientScenario(
   async (box) => {
     const web = box.declare("web");
     const gate = `${box.dir}/gate`;
-    const finish = `trace finishing; while [ ! -e ${gate} ]; do sleep 0.02; done; trace finished`;
+    const finish = `trace finishing; while [ ! -e ${gate} ]; do sleep 0.1; done; trace finished`;
     web.installDirectory(STAY, { finish });
     const sysmgr = await box.start();
     const pid = await web.aged(1000);
@@ -66,7 +66,7 @@ patientScenario(
 patientScenario("a successor starts nothing beside a finish that still runs", async (box) => {
   const web = box.declare("web");
   const gate = `${box.dir}/gate`;
-  const finish = `trace finishing; while [ ! -e ${gate} ]; do sleep 0.02; done; trace finished`;
+  const finish = `trace finishing; while [ ! -e ${gate} ]; do sleep 0.1; done; trace finished`;
   web.installDirectory(STAY, { finish });
   const first = await box.start();
   const pid = await web.aged(1000);
@@ -97,7 +97,7 @@ patientScenario("a finish that hangs does not keep sysmgr from ending", async (b
 patientScenario("a shutdown ends when the finish that ran at its beginning does", async (box) => {
   const web = box.declare("web");
   const gate = `${box.dir}/gate`;
-  web.installDirectory(STAY, { finish: `while [ ! -e ${gate} ]; do sleep 0.02; done` });
+  web.installDirectory(STAY, { finish: `while [ ! -e ${gate} ]; do sleep 0.1; done` });
   const sysmgr = await box.start();
   kill(await web.running(), "SIGKILL");
   await web.is("finishing");
@@ -150,7 +150,7 @@ patientScenario("a check that hangs is killed, and run again", async (box) => {
 });
 
 const NOTIFYING = (gate: string) =>
-  `trace ready\nwhile [ ! -e ${gate} ]; do sleep 0.02; done\necho >&7\ntrace told $?\n${STAY}`;
+  `trace ready\nwhile [ ! -e ${gate} ]; do sleep 0.1; done\necho >&7\ntrace told $?\n${STAY}`;
 
 patientScenario("with a notification-fd it is up when it writes a newline there", async (box) => {
   const web = box.declare("web");

@@ -86,7 +86,7 @@ scenario(
 
 scenario("a wait is held over a crash", async (p) => {
   const gate = `${p.box.dir}/gate`;
-  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.01; done`);
+  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.1; done`);
   p.edit(job("setup", `cmd ${wait}`, "wait", "once"), job("web", STAYS));
   const pmtr = await p.start();
   const setup = await p.runs("setup");
@@ -140,7 +140,7 @@ scenario(
 
 scenario("what another boot has left is no beginning: all is started anew, in order", async (p) => {
   const gate = `${p.box.dir}/gate`;
-  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.01; done`);
+  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.1; done`);
   write(gate, "");
   p.edit(job("setup", `cmd ${wait}`, "wait", "once"), job("web", STAYS));
   const pmtr = await p.start();

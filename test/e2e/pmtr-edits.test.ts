@@ -43,7 +43,7 @@ scenario(
 scenario("a job that answers its stop with exit status 33 is started again", async (p) => {
   const script = p.script(
     "leaves",
-    "trap 'exit 33' TERM; echo >ready; while :; do sleep 0.02; done",
+    "trap 'exit 33' TERM; echo >ready; while :; do sleep 0.1; done",
   );
   p.edit(job("web", `cmd ${script}`, `dir ${p.box.dir}`));
   await p.start();
@@ -138,7 +138,7 @@ scenario("a half-written file changes nothing", async (p) => {
   const pids = [await p.runs("web"), await p.runs("db")];
   // Truncated, and its permissions changed, while it is open: it is whole when it is closed.
   const script = `exec >'${p.conf}'; chmod 600 '${p.conf}'; touch '${p.box.dir}/half'
-while [ ! -e '${p.box.dir}/go' ]; do sleep 0.01; done; cat '${p.box.dir}/new'`;
+while [ ! -e '${p.box.dir}/go' ]; do sleep 0.1; done; cat '${p.box.dir}/new'`;
   write(`${p.box.dir}/new`, [job("web", STAYS), job("db", STAYS), job("new", STAYS)].join("\n"));
   const writer = Bun.spawn(["sh", "-c", script], { env: p.environment });
   await until(() => exists(`${p.box.dir}/half`), "half is written");

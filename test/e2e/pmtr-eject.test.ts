@@ -51,7 +51,7 @@ scenario("the jobs run under sysmgr, with all that they say", async (p) => {
 
 scenario("wait: those that follow start when it has ended", async (p) => {
   const gate = `${p.box.dir}/gate`;
-  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.01; done`);
+  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.1; done`);
   p.edit(job("setup", `cmd ${wait}`, "wait", "once"), job("web", STAYS));
   await eject(p);
   await p.box.start();

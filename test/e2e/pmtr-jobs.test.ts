@@ -120,7 +120,7 @@ scenario("once: it is not started again, however it ended", async (p) => {
 
 scenario("wait holds those that follow back until it has ended", async (p) => {
   const gate = `${p.box.dir}/gate`;
-  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.01; done; exit 1`);
+  const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.1; done; exit 1`);
   p.edit(job("first", STAYS), job("setup", `cmd ${wait}`, "wait", "once"), job("web", STAYS));
   await p.start();
   await p.runs("setup");
@@ -148,7 +148,7 @@ scenario(
   "an edit while jobs are held back changes those that run, and holds new ones back",
   async (p) => {
     const gate = `${p.box.dir}/gate`;
-    const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.01; done`);
+    const wait = p.script("wait", `while [ ! -e '${gate}' ]; do sleep 0.1; done`);
     const setup = job("setup", `cmd ${wait}`, "wait", "once");
     p.edit(job("first", STAYS), setup, job("web", STAYS));
     await p.start();

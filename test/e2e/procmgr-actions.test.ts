@@ -75,7 +75,7 @@ scene("signal without a script does nothing, successfully", async (p) => {
 });
 
 scene("stop: TERM by default; the exit status is the program's", async (p) => {
-  await p.start(web('cmd-start = trap "exit 42" TERM; while :; do sleep 0.05; done'));
+  await p.start(web('cmd-start = trap "exit 42" TERM; while :; do sleep 0.1; done'));
   await code(p, "web", "start");
   const pid = await p.runs("web");
   await until(() => caught(pid).includes(15), "the trap is set");
@@ -92,7 +92,7 @@ scene("stop: one that TERM ends is 143, one that does not run is 1", async (p) =
 });
 
 scene("stop with a script waits for the program, not for the script", async (p) => {
-  const trapping = 'trap "exit 9" USR1; while :; do sleep 0.05; done';
+  const trapping = 'trap "exit 9" USR1; while :; do sleep 0.1; done';
   const script = `echo "$PID" >${p.dir}/asked; kill -USR1 $PID; exec sleep ${p.forever}`;
   await p.start(web(`cmd-start = ${trapping}`, `cmd-stop = ${script}`));
   await code(p, "web", "start");

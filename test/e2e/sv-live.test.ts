@@ -8,8 +8,8 @@ const STUBBORN = "trap '' TERM HUP; trace ready; while :; do sleep 0.1; done";
 const SIGNALS = ["HUP", "ALRM", "INT", "QUIT", "USR1", "USR2", "TERM"];
 const TRAPS = `${SIGNALS.map((s) => `trap 'trace ${s}' ${s}`).join("\n")}
 trace ready
-while :; do sleep 0.02; done`;
-const GATED = "while [ ! -e gate ]; do sleep 0.02; done";
+while :; do sleep 0.1; done`;
+const GATED = "while [ ! -e gate ]; do sleep 0.1; done";
 const ONCE = `sv o . || trace failed
 trace told
 ${GATED}; rm gate

@@ -12,7 +12,7 @@ import { lingering, trapping } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 import { scratchDirectory } from "../unit/scratch.ts";
 
-const STUBBORN = "trap '' TERM; trace ready; while :; do sleep 0.05; done";
+const STUBBORN = "trap '' TERM; trace ready; while :; do sleep 0.1; done";
 
 // -------------------------------------------------------------------- a new life
 

@@ -7,12 +7,12 @@ const both = ["svc", "svstat", "svscan"].every((name) => exists(`/usr/bin/${name
 const SIGNALS = ["HUP", "ALRM", "INT", "TERM", "CONT"];
 const TRAPS = `${SIGNALS.map((s) => `trap 'trace ${s}' ${s}`).join("\n")}
 trace ready
-while :; do sleep 0.02; done`;
+while :; do sleep 0.1; done`;
 /** svc does not wait for supervise, and no status tells whether that has read its command. */
 const ONCE = `svc -o . || trace failed
 sleep 1
 trace told
-while [ ! -e gate ]; do sleep 0.02; done; rm gate
+while [ ! -e gate ]; do sleep 0.1; done; rm gate
 trace end`;
 
 const UP = { status: /: up / };

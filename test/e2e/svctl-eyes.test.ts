@@ -146,7 +146,7 @@ for (const [name, script] of [
       const [web, log] = [box.declare("web"), box.declare("web/log")];
       const gate = `${box.dir}/gate`;
       const body = `i=0; while [ $i -lt 20 ]; do i=$((i+1)); echo "line $i"; done; trace ready
-until [ -e ${gate} ]; do sleep 0.02; done
+until [ -e ${gate} ]; do sleep 0.1; done
 while [ $i -lt 2000 ]; do i=$((i+1)); echo "line $i"; done; echo the end; ${STAY}`;
       const setUp = `mkdir -p ${box.dir}/kept; [ -e ${box.dir}/kept/config ] || printf 's4096\\nn1000\\n' >${box.dir}/kept/config; cd ${box.dir}`;
       const env = { PATH: `${BIN}:${process.env.PATH}` };

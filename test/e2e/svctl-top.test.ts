@@ -135,7 +135,7 @@ patientScenario("NO_COLOR has none, and names do nothing to the terminal", async
 
 patientScenario("a log is followed, and left again", async (box) => {
   const [web, log] = [box.declare("web"), box.declare("web/log")];
-  const body = "echo first; trap 'echo on HUP' HUP; trace ready; while :; do sleep 0.05; done";
+  const body = "echo first; trap 'echo on HUP' HUP; trace ready; while :; do sleep 0.1; done";
   web.installLogged(body, log, `mkdir -p ${box.dir}/kept; exec ${BIN}/svlogd -t ${box.dir}/kept`);
   await box.start();
   await web.traced("ready");

@@ -81,7 +81,7 @@ patientScenario("start and restart wait for who says when it is ready", async (b
   const web = box.declare("web");
   const gate = `${box.dir}/gate`;
   web.installDirectory(
-    `while [ ! -e ${gate} ]; do sleep 0.02; done\ntrace ready\necho >&7\n${STAY}`,
+    `while [ ! -e ${gate} ]; do sleep 0.1; done\ntrace ready\necho >&7\n${STAY}`,
     {},
     { "notification-fd": "7\n", down: "" },
   );

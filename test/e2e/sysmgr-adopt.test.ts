@@ -24,7 +24,7 @@ scenario("a successor takes over every service and restarts none", async (box) =
 
 scenario("commands, markers and signals reach what was taken over", async (box) => {
   // What it leaves behind when it ends would be no child of sysmgr's: it leaves nothing for long.
-  const script = "trap exit TERM; trap 'trace HUP' HUP; trace ready; while :; do sleep 0.05; done";
+  const script = "trap exit TERM; trap 'trace HUP' HUP; trace ready; while :; do sleep 0.1; done";
   const web = box.service("web", script);
   const first = await box.start();
   const pid = await web.running();

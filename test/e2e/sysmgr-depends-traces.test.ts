@@ -160,7 +160,7 @@ patientScenario(
     const web = box.declare("web");
     experienced(web);
     // While the first one waits it is not up, however long the others take to begin.
-    const gate = `while [ ! -e '${web.traceFile}.gate' ]; do sleep 0.02; done`;
+    const gate = `while [ ! -e '${web.traceFile}.gate' ]; do sleep 0.1; done`;
     web.install(
       `'${DEPENDS}' db &\n${gate}\n${Array(10).fill(both).join("\n")}\nwait\ntrace go\n${STAY}`,
     );

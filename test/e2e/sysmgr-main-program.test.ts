@@ -20,7 +20,7 @@ patientScenario("the main program's end is the end of all, and its exit code our
   const web = box.service("web", trapping("TERM"));
   const { main, args } = mainProgram(
     box,
-    `trace args "$#" "$@"; until svctl -q ready web; do sleep 0.02; done; trace ready; exit 7`,
+    `trace args "$#" "$@"; until svctl -q ready web; do sleep 0.1; done; trace ready; exit 7`,
   );
   const env = { PATH: `${BIN}:${process.env.PATH}` };
   expect((await box.run(["sysmgr", ...args], { env })).code).toBe(7);
@@ -37,12 +37,12 @@ patientScenario("one that a signal ends gives 128 and the number", async (box) =
 patientScenario("it is told to end first, then the services", async (box) => {
   const web = box.service(
     "web",
-    "trap 'trace term; exit 0' TERM; trace ready; while :; do sleep 0.02; done",
+    "trap 'trace term; exit 0' TERM; trace ready; while :; do sleep 0.1; done",
   );
   const { main, args } = mainProgram(
     box,
     `trap 'trace term $(grep -c term ${web.traceFile}); sleep 0.3; trace $(grep -c term ${web.traceFile}); exit 4' TERM
-trace ready; while :; do sleep 0.02; done`,
+trace ready; while :; do sleep 0.1; done`,
   );
   const sysmgr = await box.start({ args });
   await web.traced("ready");
@@ -101,7 +101,7 @@ patientScenario("after an upgrade its exit code is ours as before", async (box) 
   const gate = `${box.dir}/gate`;
   const { main, args } = mainProgram(
     box,
-    `trace ready; while [ ! -e ${gate} ]; do sleep 0.02; done; exit 5`,
+    `trace ready; while [ ! -e ${gate} ]; do sleep 0.1; done; exit 5`,
   );
   const sysmgr = await box.start({ args });
   await main.traced("ready");
@@ -187,7 +187,7 @@ patientScenario(
     // In the background it wants to read, and is stopped again.
     terminal.type("bg\n");
     await terminal.says(/bg\r\n/);
-    terminal.type("until jobs | grep -q Stopped; do sleep 0.02; done; echo again$((1+1))\n");
+    terminal.type("until jobs | grep -q Stopped; do sleep 0.1; done; echo again$((1+1))\n");
     await terminal.says(/again2/);
     terminal.type("fg\n");
     // Until it is in the foreground the shell may take what is typed.
@@ -214,7 +214,7 @@ function childOf(parent: number, name: string): number {
 
 patientScenario("an essential service ends everything, with its exit code", async (box) => {
   const web = box.service("web");
-  const db = box.service("db", "trap 'exit 42' USR1; trace ready; while :; do sleep 0.02; done");
+  const db = box.service("db", "trap 'exit 42' USR1; trace ready; while :; do sleep 0.1; done");
   const sysmgr = await box.start({ env: { SYSMGR_ESSENTIAL: "cache  db" } });
   await db.traced("ready");
   const pid = await web.running();
@@ -288,7 +288,7 @@ patientScenario(
     const web = box.service("web", "(setsid sleep 3600 &); trace ready; exec sleep 3600");
     const { args } = mainProgram(
       box,
-      `until [ -s ${web.traceFile} ]; do sleep 0.02; done; (setsid sleep 3600 &); exit 6`,
+      `until [ -s ${web.traceFile} ]; do sleep 0.1; done; (setsid sleep 3600 &); exit 6`,
     );
     const wrapper = ["unshare", "-fp", "--mount-proc", "--kill-child"];
     expect((await box.run(["sysmgr", ...args], { wrapper })).code).toBe(6);

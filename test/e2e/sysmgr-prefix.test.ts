@@ -213,16 +213,14 @@ patientScenario("a RUNDIR of another boot takes nothing away", async (box) => {
 
 patientScenario("ten thousand lines of many services arrive whole", async (box) => {
   const names = Array.from({ length: 20 }, (_, i) => `s${i}`);
-  const script = `i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "$SYSMGR_SERVICE $i $(printf %0100d 0)"; done; ${STAY}`;
+  const zeros = "0".repeat(100);
+  const script = `i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "$SYSMGR_SERVICE $i ${zeros}"; done; ${STAY}`;
   for (const name of names) box.service(name, script);
   const sysmgr = await box.start({ args: ["--prefix", "-q"] });
   await until(() => lines(sysmgr).length === 10_000, "all lines");
   for (const name of names) {
     const own = lines(sysmgr).filter((line) => line.startsWith(`${name} | `));
-    const expected = Array.from(
-      { length: 500 },
-      (_, i) => `${name} | ${name} ${i + 1} ${"0".repeat(100)}`,
-    );
+    const expected = Array.from({ length: 500 }, (_, i) => `${name} | ${name} ${i + 1} ${zeros}`);
     expect(own).toEqual(expected);
   }
   sysmgr.rebase();

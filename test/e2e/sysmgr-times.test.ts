@@ -97,7 +97,7 @@ patientScenario("two calls at the same time are not counted twice", async (box) 
 
 patientScenario("who waits on when it is up counts no more", async (box) => {
   const web = box.declare("web");
-  const script = `'${DEPENDS}' db &\nwhile [ ! -e gate ]; do sleep 0.02; done\necho >&7\n${STAY}`;
+  const script = `'${DEPENDS}' db &\nwhile [ ! -e gate ]; do sleep 0.1; done\necho >&7\n${STAY}`;
   web.installDirectory(script, {}, { "notification-fd": "7" });
   box.declare("db").installDirectory(STAY, {}, { down: "" });
   const before = Date.now();

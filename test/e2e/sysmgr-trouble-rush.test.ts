@@ -130,7 +130,7 @@ scenario("hundreds of commands from twenty clients at once are each answered", a
   const client = `
 for round in 1 2 3 4 5 6; do for c in hup usr1 usr2 alarm cont; do
   : >"$0/$c"
-  while [ -e "$0/$c" ] || [ -e "$0/.$c" ]; do sleep 0.01; done
+  while [ -e "$0/$c" ] || [ -e "$0/.$c" ]; do sleep 0.1; done
 done; done`;
   const clients = Array.from({ length: 20 }, () =>
     Bun.spawn(["sh", "-c", client, web.file("control")], {

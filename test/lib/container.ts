@@ -162,7 +162,7 @@ export class Container {
 
   /** Waits until it has ended; resolves to the exit code that its engine would see. */
   async ended(): Promise<number> {
-    await until(() => this.process?.exitCode != null, "the container ends", 20).catch((error) => {
+    await until(() => this.process?.exitCode != null, "the container ends").catch((error) => {
       throw new Error(`${error.message}; it says ${this.out}${this.err}`);
     });
     return (await this.process?.exited) ?? -1;

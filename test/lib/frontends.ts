@@ -88,7 +88,6 @@ export class FrontEnd {
     await until(
       () => this.child.exitCode !== null || this.child.signalCode !== null,
       "the front end ends",
-      20,
     );
     return this.child.signalCode ?? this.child.exitCode ?? "";
   }

@@ -9,16 +9,12 @@ const LATER_STEP_MS = 20;
 type Truthy<T> = Exclude<T, false | null | undefined | 0 | "">;
 
 /** Resolves to the first truthy value of the condition; throws when there is none in time. */
-export async function until<T>(
-  condition: () => T,
-  what: string,
-  ms = PATIENCE,
-): Promise<Truthy<T>> {
+export async function until<T>(condition: () => T, what: string): Promise<Truthy<T>> {
   for (const began = performance.now(); ; ) {
     const waited = performance.now() - began;
     const value = condition();
     if (value) return value as Truthy<T>;
-    if (waited > ms) throw new Error(`not within ${ms / 1000} s: ${what}`);
+    if (waited > PATIENCE) throw new Error(`not within ${PATIENCE / 1000} s: ${what}`);
     await Bun.sleep(waited < 1000 ? STEP_MS : LATER_STEP_MS);
   }
 }

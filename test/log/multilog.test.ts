@@ -164,7 +164,7 @@ describe("trouble", () => {
       mount -t tmpfs -o size=400k none log
       head -c 350000 /dev/zero >log/ballast
       "$0" t n100 ./log <input &
-      until grep -q pausing stderr; do sleep 0.02; done
+      until grep -q pausing stderr; do sleep 0.1; done
       kill -TERM $!
       rm log/ballast
       wait $!

@@ -217,7 +217,7 @@ describe("trouble", () => {
         "400k",
         `head -c 350000 /dev/zero >log/ballast
       "$0" log <input &
-      until grep -q pausing stderr; do sleep 0.02; done
+      until grep -q pausing stderr; do sleep 0.1; done
       rm log/ballast`,
       );
       expect(await logger.end()).toBe(0);
