@@ -133,8 +133,8 @@ export function bootId(): string {
 }
 
 /** Differs between containers: a pid means something only within one of these. */
-export function pidNamespace(): string {
-  const link = libc.readLink("/proc/self/ns/pid");
+export function pidNamespace(pid: number | "self" = "self"): string {
+  const link = libc.readLink(`/proc/${pid}/ns/pid`);
   return typeof link === "string" ? link.replace(/\D/g, "") : "none";
 }
 

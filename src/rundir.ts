@@ -251,7 +251,8 @@ export class RunDir {
   /**
    * The FIFO in which a service says that it is ready: one descriptor for us, one for the service.
    * Both can do both, so that neither end ever finds the other one gone. A new one is made for a
-   * new life; -E.NOENT: there was none to go on with.
+   * new life; -E.NOENT: there was none to go on with; -E.NXIO: the service has closed its end, and
+   * what it may have said is lost.
    */
   openReadiness(name: string, life: "new" | "old"): { own: number; service: number } | number {
     const path = `${PIPES}/${name}/ready`;
@@ -259,6 +260,10 @@ export class RunDir {
       libc.unlinkat(this.fd, path);
       const made = this.makeFifo(path);
       if (made < 0) return made;
+    } else {
+      const held = libc.openat(this.fd, path, O.WRONLY | O.NOFOLLOW | O.NONBLOCK);
+      if (held < 0) return held;
+      libc.close(held);
     }
     const own = libc.openat(this.fd, path, O.RDWR | O.NOFOLLOW | O.NONBLOCK);
     if (own < 0) return own;
@@ -340,6 +345,11 @@ export class RunDir {
   /** False when its directory, or the status in it, was removed from under us. */
   hasStatus(name: string): boolean {
     return this.exists(`${name}/status`);
+  }
+
+  /** It had one, and its successor could not be written: of a forgotten service only the marker is left. */
+  lacksStatus(name: string): boolean {
+    return !this.hasStatus(name) && this.exists(controlDir(name));
   }
 
   /** False when something that it must have was removed; a pid, while it runs. */

@@ -260,6 +260,9 @@ const FORWARDED = ["SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINC
 /** The variable that names services whose end is the end of all. */
 const ESSENTIAL = "SYSMGR_ESSENTIAL";
 
+/** The variable that tells a finish, check or control script from its service. */
+const SCRIPT = "SYSMGR_SCRIPT";
+
 /** Signals that a program gets for its own faults. */
 const FAULTS = [SIGNALS.ILL, SIGNALS.TRAP, SIGNALS.BUS, SIGNALS.FPE, SIGNALS.SEGV] as const;
 
@@ -280,6 +283,8 @@ class Scanner {
   /** The environment of all that we start; services get their name as well. */
   private readonly variables: readonly string[];
   private readonly environment: libc.Strings;
+  /** That of their finish, check and control scripts: nobody is to take one for its service. */
+  private readonly scriptEnvironment: libc.Strings;
   private readonly limits: libc.Limits;
   private readonly stdin: number;
   private readonly ended = Promise.withResolvers<number>();
@@ -307,6 +312,7 @@ class Scanner {
   private terminal = -1;
   private mainExit: Exit | null = null;
   private idleCheck = false;
+  private obeying = false;
   /** The sysmgr-prefix that runs; it ends when the pipe that we hold is closed. */
   private prefixer: { readonly pid: number; pipe: number | null } | null = null;
 
@@ -325,20 +331,26 @@ class Scanner {
   ) {
     this.umask = settings.umask;
     this.log = new Log(settings.program, settings.level);
-    const own = ["SYSDIR=", "RUNDIR=", "SYSMGR_SERVICE=", `${ESSENTIAL}=`];
+    const own = ["SYSDIR=", "RUNDIR=", "SYSMGR_SERVICE=", `${ESSENTIAL}=`, `${SCRIPT}=`];
     const inherited = cleanEnvironment().filter((v) => !own.some((name) => v.startsWith(name)));
     this.variables = [...inherited, `SYSDIR=${settings.sysdir}`, `RUNDIR=${rundir.path}`];
     this.environment = new libc.Strings(this.variables, NAME_ROOM);
+    this.scriptEnvironment = new libc.Strings([...this.variables, `${SCRIPT}=1`], NAME_ROOM);
     this.limits = serviceFileLimits(settings.nofile);
     this.stdin = openNull();
   }
 
   run(): Promise<number> {
     this.becomeSupervisor();
-    const steps = [this.openWatcher, this.adoptAll, this.startPrefixer, this.scan, this.startMain];
-    for (const step of steps) {
-      this.guarded(step.bind(this))();
-    }
+    const steps = [
+      this.openWatcher,
+      this.adoptAll,
+      this.resumeMain,
+      this.startPrefixer,
+      this.scan,
+      this.startMain,
+    ];
+    for (const step of steps) this.guarded(step.bind(this))();
     for (const fd of this.settings.pipes) libc.close(fd);
     this.guarded(() => this.settings.begun?.())();
     return this.ended.promise;
@@ -424,6 +436,17 @@ class Scanner {
     this.watcher = watcher;
     this.watchRundir();
     this.watchSource();
+  }
+
+  /** With it went all that it watched; the next scan opens another one. */
+  private loseWatcher(): void {
+    this.watcher = null;
+    this.rundirWatches = [];
+    for (const s of this.services.values()) {
+      s.watches = [];
+      s.entryWatch = null;
+    }
+    this.goBlind(-E.BADF);
   }
 
   /** Without inotify everything is looked at once a second. */
@@ -525,10 +548,10 @@ class Scanner {
   private lookAtAll(): void {
     this.blind = false;
     this.armScan(config.SCAN_INTERVAL);
-    if (!this.watcher) this.openWatcher();
+    if (this.watcher?.hasEnded) this.loseWatcher();
+    else if (!this.watcher) this.openWatcher();
     else if (this.rundirWatches.length < 2) this.watchRundir();
     this.heal();
-    this.reap();
     for (const s of this.services.values()) {
       if (this.watcher && s.watches.length < 2) this.watchService(s);
       this.lookAt(s);
@@ -536,6 +559,8 @@ class Scanner {
       this.apply(s, { type: "entry", changed: false });
     }
     this.lookAtSource();
+    // Afterwards: who is started again finds its logger, which a successor has to meet first.
+    this.reap();
     if (!this.blind && this.reported.delete("blind"))
       this.log.write("info", "watching files again");
   }
@@ -637,6 +662,17 @@ class Scanner {
 
   /** Does what the supervisor's own drop box says. */
   private obey(): void {
+    // To look at everything may lead here again: a command stays until it was obeyed.
+    if (this.obeying) return;
+    this.obeying = true;
+    try {
+      this.obeyOrders();
+    } finally {
+      this.obeying = false;
+    }
+  }
+
+  private obeyOrders(): void {
     const { orders, strangers, early } = this.rundir.take(SUPERVISOR, SUPERVISOR_COMMANDS);
     if (early) this.lookLater(SUPERVISOR);
     for (const { command, content } of orders) {
@@ -945,7 +981,7 @@ class Scanner {
         ? null
         : setTimeout(
             this.guarded(() => this.ring(s)),
-            Math.max(0, due - now()),
+            Math.min(Math.max(0, due - now()), LONGEST_TIMER),
           );
   }
 
@@ -953,7 +989,7 @@ class Scanner {
     s.timer = null;
     this.lookAtWaiters(s);
     this.apply(s, { type: "timer", waiting: s.waiter !== null });
-    // Rung a little early: the clocks of timers and of now() need not agree to the microsecond.
+    // Rung early: the clocks of timers and of now() need not agree to the microsecond.
     if (s.life.due !== null && !s.timer) this.setTimer(s, s.life.due);
   }
 
@@ -1010,6 +1046,7 @@ class Scanner {
     if (pid !== s.pidSaved && (pid !== null || life.state !== "starting")) {
       const code = this.rundir.writePid(s.name, pid);
       s.pidSaved = code >= 0 || pid === null ? pid : undefined;
+      if (pid !== null) this.check("write pid of", s.name, code);
     }
     const code = this.rundir.writeStatus(s.name, status);
     s.saved = code >= 0;
@@ -1031,7 +1068,9 @@ class Scanner {
   private healStatus(): void {
     this.healTimer = null;
     this.heal();
-    for (const s of this.services.values()) if (!s.saved) this.remake(s);
+    for (const s of this.services.values()) {
+      if (!s.saved || (s.life.process && s.pidSaved === undefined)) this.remake(s);
+    }
     if (!this.healTimer && this.reported.delete("rundir"))
       this.log.write("info", "RUNDIR: written again");
   }
@@ -1080,7 +1119,8 @@ class Scanner {
   }
 
   private isWhole(s: Service): boolean {
-    return this.rundir.isWhole(s.name, s.life.process !== null);
+    // A pid that could not be written is not missing: to make room for it would never end.
+    return this.rundir.isWhole(s.name, typeof s.pidSaved === "number");
   }
 
   private reopenRundir(): boolean {
@@ -1304,7 +1344,7 @@ class Scanner {
     onEnd: (exit: Exit) => void,
   ): ProcessId | null {
     const target = this.source.inspectProgram(s.name, file);
-    this.environment.setLast(`SYSMGR_SERVICE=${s.name}`);
+    this.scriptEnvironment.setLast(`SYSMGR_SERVICE=${s.name}`);
     const before = libc.bootTime();
     const streams = this.openStreams(s);
     const fds = typeof streams === "number" ? [] : streams;
@@ -1314,7 +1354,7 @@ class Scanner {
         : libc.spawn({
             ...target,
             argv: [...target.argv, ...args],
-            env: this.environment,
+            env: this.scriptEnvironment,
             fds,
             limits: this.limits,
             umask: this.umask,
@@ -1389,7 +1429,7 @@ class Scanner {
     if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
     // What a predecessor could not write (a full disk), it has removed: that was true no more.
     const unrecorded = found.filter(({ name, status }) =>
-      status ? status.state === "starting" && !status.process : !this.rundir.hasStatus(name),
+      status ? status.state === "starting" && !status.process : this.rundir.lacksStatus(name),
     );
     const since = new Map(unrecorded.map(({ name, status }) => [name, status?.since ?? 0]));
     const starters = this.findServiceProcesses(since);
@@ -1432,7 +1472,8 @@ class Scanner {
     const lives = id !== null && stat?.started === id.started && (child || stat.state !== "Z");
     const { runs, short } = status;
     const exit = status.process && !lives ? ({ unknown: true } as const) : status.exit;
-    const s = this.introduce(name, { ...newborn, ...resting(status), runs, short, exit });
+    const rest = resting(status, this.source.settings(name));
+    const s = this.introduce(name, { ...newborn, ...rest, runs, short, exit });
     // Until SYSDIR was read: then it is met, or removed.
     s.missing = now();
     s.saved = true;
@@ -1462,6 +1503,8 @@ class Scanner {
       ...s.life,
       state,
       wanted: status.wanted,
+      // Asked for while the stop was under way: else it would not be wanted.
+      again: state === "stopping" && status.wanted === "once",
       process: id,
       begun: now() - age,
       due: wait === null ? null : now() + wait,
@@ -1513,10 +1556,13 @@ class Scanner {
     for (const stat of proc.allStats()) {
       if (stat.session !== stat.pid || stat.state === "Z") continue;
       const environ = proc.readEnviron(stat.pid) ?? [];
+      if (getenv(SCRIPT, environ) !== undefined) continue;
       const name = getenv("SYSMGR_SERVICE", environ);
       const from = since.get(name ?? "");
       if (name === undefined || from === undefined) continue;
       if (getenv("RUNDIR", environ) !== this.rundir.path) continue;
+      // A container below us may use the same path.
+      if (proc.pidNamespace(stat.pid) !== this.pidns) continue;
       // Both clocks are coarse: a second either way is not an earlier life.
       if (Date.now() - proc.ageOf(stat.started) < from - 1_000) continue;
       const other = found.get(name);
@@ -1660,6 +1706,13 @@ class Scanner {
 
   // ------------------------------------------------------------ main program
 
+  /** What a predecessor has started goes on, or its end is found when children are reaped. */
+  private resumeMain(): void {
+    const { command, running } = this.settings;
+    if (command?.length) this.terminal = ownTerminal();
+    if (running) this.followMain(running);
+  }
+
   /**
    * Starts the main program: in our session, so that the terminal is its own, but in a process
    * group of its own in the foreground, so that ctrl-C is for it alone.
@@ -1667,8 +1720,6 @@ class Scanner {
   private startMain(): void {
     const { command = [], running } = this.settings;
     const [name] = command;
-    if (name !== undefined) this.terminal = ownTerminal();
-    if (running) this.followMain(running);
     if (name === undefined || running) return;
     const path = findProgram(name);
     const before = libc.bootTime();
@@ -1965,6 +2016,9 @@ function exitCode(exit: Exit): number {
   return "signal" in exit ? 128 + exit.signal : 1;
 }
 
+/** setTimeout takes no more, in milliseconds; after that it is set anew. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** Room in the environment for the name of a service or its logger. */
 const NAME_ROOM = 1_024;
 
@@ -1974,11 +2028,13 @@ function now(): number {
 }
 
 /** What a service without a process was waiting for goes on after an adoption. */
-function resting({ state, wanted, next, reason }: Status): Partial<Life> {
+function resting({ state, wanted, next, reason }: Status, { delay }: Settings): Partial<Life> {
   const wait = next === null ? 0 : next - Date.now();
+  // The wall clock may have jumped: nobody waits longer than it would from the beginning.
+  const longest = Math.max(delay?.wait ?? 0, ...config.BACKOFF);
   if (state === "failed") return { state, wanted, reason };
   if (state !== "backoff" || wait <= 0) return {};
-  return { state, wanted, reason, due: now() + Math.min(wait, Math.max(...config.BACKOFF)) };
+  return { state, wanted, reason, due: now() + Math.min(wait, longest) };
 }
 
 /** Do two lives differ in what the status file tells? */

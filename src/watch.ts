@@ -17,6 +17,7 @@ export type Watch = { readonly id: number; readonly handler: Handler; readonly s
 
 export class Watcher {
   private readonly watches = new Map<number, readonly Watch[]>();
+  private ended = false;
 
   private constructor(
     private readonly fd: number,
@@ -38,6 +39,7 @@ export class Watcher {
 
   /** Minus the errno when that cannot be watched (ENOSPC: the user's limit of watches). */
   add(path: string, mask: number, handler: Handler, subject = ""): Watch | number {
+    if (this.ended) return -libc.E.BADF;
     const id = libc.inotifyAdd(this.fd, path, mask | IN.MASK_ADD);
     if (id < 0) return id;
     const watch = { id, handler, subject };
@@ -49,12 +51,17 @@ export class Watcher {
   remove(watch: Watch): void {
     const left = (this.watches.get(watch.id) ?? []).filter((w) => w !== watch);
     if (left.length > 0) this.watches.set(watch.id, left);
-    else if (this.watches.delete(watch.id)) libc.inotifyRemove(this.fd, watch.id);
+    else if (this.watches.delete(watch.id) && !this.ended) libc.inotifyRemove(this.fd, watch.id);
+  }
+
+  /** It can tell no more; the descriptor is closed, and its number another's, perhaps. */
+  get hasEnded(): boolean {
+    return this.ended;
   }
 
   /** Events wait to be read: what files tell now may be ahead of them. */
   get isBehind(): boolean {
-    return libc.waitAny([{ fd: this.fd }], 0)[0] === true;
+    return !this.ended && libc.waitAny([{ fd: this.fd }], 0)[0] === true;
   }
 
   private async readForEver(): Promise<void> {
@@ -69,6 +76,7 @@ export class Watcher {
     } catch {
       // the end of the stream and its failure are answered alike: look for yourself
     }
+    this.ended = true;
     this.onOverflow();
   }
 

@@ -192,6 +192,25 @@ patientScenario(
   },
 );
 
+patientScenario(
+  "one that has said it, and closed it, while no sysmgr ran is not up for ever",
+  async (box) => {
+    const web = box.declare("web");
+    const gate = `${box.dir}/gate`;
+    const script = NOTIFYING(gate).replace("echo >&7\n", "echo >&7; exec 7>&-\n");
+    web.installDirectory(script, {}, { "notification-fd": "7" });
+    const first = await box.start();
+    await web.traced("ready");
+    const pid = await web.running();
+    await first.crash();
+    touch(gate);
+    await web.traced("told 0");
+    await box.start();
+    await web.is("up");
+    expect([web.pid, web.starts.length]).toEqual([pid, 1]);
+  },
+);
+
 // -------------------------------------------------------------- down, restart
 
 patientScenario("with a file down it is down until it is asked for", async (box) => {

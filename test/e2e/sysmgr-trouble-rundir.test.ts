@@ -1,10 +1,11 @@
 /** RUNDIR is missing, full, or removed: services live on, and it is healed. */
 import { expect } from "bun:test";
-import { chmodSync, lstatSync } from "node:fs";
+import { chmodSync, lstatSync, statSync } from "node:fs";
 import {
   append,
   exists,
   link,
+  list,
   makeDirectory,
   raw,
   read,
@@ -144,6 +145,43 @@ function fill(directory: string): () => void {
     remove(junk);
   };
 }
+
+patientScenario(
+  "with RUNDIR full what cannot be written is not tried without end, and orders are obeyed",
+  async (box) => {
+    const [web, db] = [box.service("web"), box.service("db")];
+    makeDirectory(box.rundir);
+    const mount = `mount -t tmpfs -o mode=755,size=128k run ${box.rundir} && mkdir ${box.rundir}/web && : >${box.rundir}/web/lock && exec "$@"`;
+    const sysmgr = await box.start({
+      wrapper: ["unshare", "-m", "sh", "-c", mount, "sh"],
+      elsewhere: true,
+    });
+    await db.running();
+    await web.is("down");
+    const rundir = `/proc/${sysmgr.pid}/root${box.rundir}`;
+    const giveBack = fill(rundir);
+    try {
+      web.unmark();
+      await until(() => sysmgr.count(/web: started/) === 1, "web is started");
+      // It is written anew as often as is tried, which makes a new file.
+      const seen = new Set<number>();
+      for (const end = performance.now() + 500; performance.now() < end; await Bun.sleep(1))
+        seen.add(statSync(web.file("status"), { throwIfNoEntry: false })?.ino ?? 0);
+      expect(seen.size).toBeLessThan(10);
+
+      remove(`${rundir}/pid`);
+      touch(`${rundir}/.control/scan`);
+      const left = () => list(`${rundir}/.control`).filter((file) => file.endsWith("scan"));
+      await until(() => left().length === 0, "the order is obeyed");
+    } finally {
+      giveBack();
+    }
+    expect(await web.running()).toBe(web.starts[0] ?? 0);
+    await until(() => read(`${rundir}/pid`) === `${sysmgr.pid}\n`, "its pid is told again");
+    expect([web.starts.length, db.starts.length]).toEqual([1, 1]);
+  },
+  have.mounts,
+);
 
 for (const early of [true, false]) {
   patientScenario(

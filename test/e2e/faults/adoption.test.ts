@@ -10,6 +10,7 @@ import {
   exists,
   link,
   makeDirectory,
+  place,
   read,
   remove,
   rename,
@@ -135,6 +136,65 @@ while :; do sleep 0.1; done`;
   await web.runningAfter(pid);
   await db.is("down");
   expect([web.count("gone"), db.starts.length, web.starts.length]).toEqual([1, 1, 2]);
+});
+
+scenario("what was to run once more after a stop that was under way does so", async (box) => {
+  const web = box.service("web");
+  const first = await box.start();
+  const pid = await web.running();
+  await first.crash();
+  forge(web, { state: "stopping", wanted: "once" });
+  web.mark("once\n");
+  await box.start();
+  await web.runningAfter(pid);
+  expect([lives(pid), web.status.wanted, web.starts.length]).toEqual([false, "once", 2]);
+});
+
+scenario("a restart-delay of an hour goes on where it was", async (box) => {
+  const web = box.declare("web");
+  web.installDirectory("exit 7", {}, { "restart-delay": "3600" });
+  const first = await box.start();
+  await web.is("backoff");
+  const { next } = web.status;
+  await first.crash();
+  const second = await box.start();
+  await second.answers();
+  // What it is written from is what the successor waits for.
+  remove(web.file("status"));
+  await web.is("backoff");
+  expect(web.starts.length).toBe(1);
+  expect(Math.abs(Number(web.status.next) - Number(next))).toBeLessThan(1);
+});
+
+scenario("the marker of a service that is gone takes no process over", async (box) => {
+  const web = box.declare("web");
+  makeDirectory(web.directory);
+  touch(web.file("lock"));
+  place(`${box.dir}/stranger`, web.script(UNTOUCHED), 0o755);
+  const env = { RUNDIR: box.rundir, SYSMGR_SERVICE: "web" };
+  const stranger = new Stranger(box, `${box.dir}/stranger`, env);
+  await web.traced("ready");
+  const sysmgr = await box.start();
+  await sysmgr.answers();
+  expect([sysmgr.count(/web/), web.count("TERM"), lives(stranger.pid)]).toEqual([0, 0, true]);
+  await stranger.end();
+});
+
+patientScenario("its control/u is not taken for a service", async (box) => {
+  const web = box.declare("web");
+  const gate = `${box.dir}/gate`;
+  const prepare = `trace u $$; while [ ! -e ${gate} ]; do sleep 0.1; done; exit 0`;
+  web.installDirectory(STAY, { "control/u": prepare }, { restart: "never" });
+  const first = await box.start();
+  const told = () => web.lines.filter((line) => line.startsWith("u "));
+  await until(() => told().length === 1, "it runs");
+  await first.crash();
+  await box.start();
+  await until(() => told().length === 2, "the successor begins again");
+  expect([web.status.state, web.pid]).toEqual(["starting", null]);
+  touch(gate);
+  const pid = await web.running();
+  expect(web.starts).toEqual([pid]);
 });
 
 scenario("a stop written down but not yet carried out is carried out", async (box) => {

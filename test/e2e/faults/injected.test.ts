@@ -3,9 +3,10 @@ import { expect } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { touch } from "../../lib/files.ts";
-import { kill } from "../../lib/processes.ts";
+import { kill, lives } from "../../lib/processes.ts";
 import type { Sandbox } from "../../lib/sandbox.ts";
 import { have, patientScenario } from "../../lib/scenario.ts";
+import { STAY } from "../../lib/service.ts";
 import type { Supervisor } from "../../lib/supervisor.ts";
 import { until } from "../../lib/until.ts";
 
@@ -69,6 +70,33 @@ for (const [error, words] of [
     tracing,
   );
 }
+
+patientScenario(
+  "events that cannot be read any more are watched for anew",
+  async (box) => {
+    const [web, bad] = [box.service("web"), box.declare("bad").install(STAY, 0o644)];
+    const sysmgr = await box.start();
+    const pid = await web.running();
+    await bad.is("failed");
+    await failing(sysmgr, "read", "EIO:when=1", async () => {
+      web.mark();
+      await sysmgr.says(/cannot watch files: /);
+    });
+    await sysmgr.says(/watching files again/);
+    await web.is("down");
+    expect(lives(pid)).toBeFalse();
+    sysmgr.rebase();
+    // At once, and not with the next scan: that is minutes away.
+    web.unmark();
+    await web.running();
+    bad.install(STAY);
+    await bad.running();
+    box.service("late");
+    await until(() => sysmgr.count(/late: started/) === 1, "a new service is started");
+    expect(sysmgr.count(/watch/)).toBe(2);
+  },
+  tracing,
+);
 
 for (const error of ["ENOMEM", "EAGAIN"]) {
   patientScenario(

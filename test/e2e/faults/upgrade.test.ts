@@ -6,6 +6,7 @@ import { expect } from "bun:test";
 import { chmodSync, chownSync } from "node:fs";
 import { needing, waits } from "../../lib/depends.ts";
 import {
+  append,
   exists,
   link,
   makeDirectory,
@@ -53,6 +54,21 @@ class Replaceable {
 const slow = (box: Sandbox, seconds: number) =>
   `[ "$1" = --version ] && : >'${asked(box)}' && sleep ${seconds}\nexec '${BIN}/sysmgr' "$@"`;
 const asked = (box: Sandbox) => `${box.dir}/asked`;
+
+/** Between the two: what was sysmgr waits for a writer, without a child of its own. */
+const pausing = (box: Sandbox) => `[ "$1" = --version ] && exec '${BIN}/sysmgr' "$@"
+: >'${asked(box)}'; read -r _ <'${box.dir}/gate'; exec '${BIN}/sysmgr' "$@"`;
+
+/** Upgrades; what is done meanwhile happens after the one is gone and before the other has come. */
+async function between(binary: Replaceable, meanwhile: () => unknown): Promise<void> {
+  const { box } = binary;
+  expect((await box.run(["mkfifo", `${box.dir}/gate`])).code).toBe(0);
+  binary.replace(pausing(box));
+  touch(`${box.rundir}/.control/upgrade`);
+  await until(() => exists(asked(box)), "nobody is sysmgr");
+  await meanwhile();
+  append(`${box.dir}/gate`, "\n");
+}
 
 /** USR2, and waits until the new program works. */
 async function upgrade(sysmgr: Supervisor): Promise<void> {
@@ -151,6 +167,42 @@ scenario("hundreds that die in the very moment of an upgrade are each seen", asy
   for (const [i, service] of services.entries()) await service.runningAfter(pids[i] ?? 0);
   expect(services.filter((s) => s.status.exit !== "signal KILL").map((s) => s.name)).toEqual([]);
   expect(services.every((s) => s.starts.length === 2)).toBeTrue();
+});
+
+patientScenario(
+  "a main program that ends in between is noticed, and its code ours",
+  async (box) => {
+    const binary = new Replaceable(box);
+    const [web, main] = [box.service("web"), box.declare("main")];
+    place(`${box.dir}/main`, main.script(exiting(5)), 0o755);
+    const sysmgr = await binary.start({ args: ["--", `${box.dir}/main`] });
+    await main.traced("ready");
+    const [pid] = main.starts;
+    await web.running();
+    await between(binary, async () => {
+      kill(pid ?? 0, "SIGUSR1");
+      await until(() => !lives(pid ?? 0), "it has ended");
+    });
+    expect(await sysmgr.exited()).toBe(5);
+    expect(web.starts.map(lives)).toEqual([false]);
+  },
+);
+
+patientScenario("a service that ends in between is started again with its logger", async (box) => {
+  const binary = new Replaceable(box);
+  const [web, log] = [box.declare("web"), box.declare("web/log")];
+  const kept = `${box.dir}/kept`;
+  web.installLogged(`echo "life $$"; trace ready; ${STAY}`, log, `exec cat >>${kept}`);
+  await binary.start();
+  await web.traced("ready");
+  const pid = await web.aged(1000);
+  await between(binary, async () => {
+    kill(pid, "SIGKILL");
+    await until(() => !lives(pid), "it has ended");
+  });
+  const next = await web.runningAfter(pid);
+  await until(() => read(kept) === `life ${pid}\nlife ${next}\n`, "both lives are in the log");
+  expect([web.status.logger, log.starts.length]).toEqual(["yes", 1]);
 });
 
 patientScenario("waits go on: a backoff, a failure, a sysmgr-depends", async (box) => {
