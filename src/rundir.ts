@@ -342,6 +342,11 @@ export class RunDir {
     return this.exists(`${name}/status`);
   }
 
+  /** True once sysmgr has met it: if it has no status then, it is not known what is so. */
+  isMet(name: string): boolean {
+    return this.exists(controlDir(name));
+  }
+
   /** False when something that it must have was removed; a pid, while it runs. */
   isWhole(name: string, runs: boolean): boolean {
     const hasPid = !runs || this.exists(`${name}/pid`);
