@@ -93,6 +93,9 @@ export const SVWAIT_SECONDS = 7;
 /** A service that is in SYSDIR is known to its sysmgr within this, or not its business. */
 export const APPEAR_TIME = 2_000;
 
+/** A client waits this long for a status that could not be written: two attempts to heal it. */
+export const STATUS_GRACE = 2_000;
+
 /** How often a client looks when it gets no inotify instance. */
 export const CLIENT_POLL = 200;
 

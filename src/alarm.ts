@@ -1,7 +1,8 @@
 /** A client's waiting: woken by changes in RUNDIR, or, where inotify is not to be had, now and then. */
-import { CLIENT_POLL } from "../config.ts";
+import { CLIENT_POLL, STATUS_GRACE } from "../config.ts";
 import { IN } from "./libc.ts";
 import type { RunDir } from "./rundir.ts";
+import type { Status } from "./status.ts";
 import { type Watch, Watcher } from "./watch.ts";
 
 /** setTimeout takes no more. */
@@ -34,6 +35,21 @@ export class Alarm {
   /** Rings at every change of a service's status, and when its waiting begins or ends. */
   watchService(rundir: RunDir, name: string): void {
     this.watch(name, rundir.watchPath(name), IN.MOVED_TO | IN.CREATE | IN.DELETE | LOST);
+  }
+
+  /** The status of a service; one that sysmgr could not write is waited for, but not for long. */
+  async statusOf(
+    rundir: RunDir,
+    name: string,
+    deadline = performance.now() + STATUS_GRACE,
+  ): Promise<Status | null> {
+    const found = rundir.status(name);
+    if (found || !rundir.isMet(name)) return found;
+    this.watchService(rundir, name);
+    for (;;) {
+      const status = rundir.status(name);
+      if (status || !rundir.isMet(name) || !(await this.ring(deadline))) return status;
+    }
   }
 
   /** Watches a path under a key, unless that is watched already. */

@@ -8,6 +8,8 @@ import { formatAge } from "./transition.ts";
 export type Shown = {
   readonly name: string;
   readonly status: Status | null;
+  /** sysmgr has met it, but there is no status that can be read. */
+  readonly unknown?: boolean;
   /** What its calls of sysmgr-depends wait for now. */
   readonly waitingFor: readonly string[];
 };
@@ -30,7 +32,7 @@ export function isUp(shown: Shown): boolean {
 export function statusLine(shown: Shown, style: Style, moment: Moment): string {
   const name = escapeBytes(shown.name);
   const pad = style.width > 0 ? " ".repeat(Math.max(0, style.width - columns(name))) : "";
-  const word = paint(isUp(shown) ? "UP" : "DOWN", shown, style);
+  const word = paint(isUp(shown) ? "UP" : shown.unknown ? "UNKNOWN" : "DOWN", shown, style);
   return [`${name}: ${pad}${word}`, ...details(shown, moment)].join(", ");
 }
 
@@ -46,8 +48,8 @@ function paint(word: string, shown: Shown, style: Style): string {
   return `\x1b[${colour}m${word}\x1b[0m`;
 }
 
-function details({ status, waitingFor }: Shown, { now, uptime }: Moment): string[] {
-  if (!status) return ["not seen yet"];
+function details({ status, unknown, waitingFor }: Shown, { now, uptime }: Moment): string[] {
+  if (!status) return [unknown ? "its status cannot be read" : "not seen yet"];
   const { process, state, wanted, runs, exit, next, reason } = status;
   const age = process ? uptime - process.started * 10 : now - status.since;
   const text = process ? [`pid ${process.pid}`, formatAge(Math.max(0, age))] : [];
@@ -69,11 +71,16 @@ function seconds(ms: number | null | undefined): number | null {
 }
 
 /** The same as JSON: every field of the status file, null where it has none. */
-export function statusObject({ name, status, waitingFor }: Shown): Record<string, unknown> {
+export function statusObject({
+  name,
+  status,
+  unknown,
+  waitingFor,
+}: Shown): Record<string, unknown> {
   const exit = status?.exit ?? null;
   return {
     name: jsonText(name),
-    up: status?.process != null,
+    up: unknown ? null : status?.process != null,
     state: status?.state ?? null,
     wanted: status?.wanted ?? null,
     pid: status?.process?.pid ?? null,

@@ -347,9 +347,9 @@ export class RunDir {
     return this.exists(`${name}/status`);
   }
 
-  /** It had one, and its successor could not be written: of a forgotten service only the marker is left. */
-  lacksStatus(name: string): boolean {
-    return !this.hasStatus(name) && this.exists(controlDir(name));
+  /** True once sysmgr has met it: if it has no status then, it is not known what is so. */
+  isMet(name: string): boolean {
+    return this.exists(controlDir(name));
   }
 
   /** False when something that it must have was removed; a pid, while it runs. */

@@ -16,7 +16,7 @@ import * as libc from "./libc.ts";
 import { isServiceName, RunDir } from "./rundir.ts";
 import { Control } from "./svctl/control.ts";
 import { operationOf } from "./svctl/operations.ts";
-import { areReady, report, showAll, withLogger } from "./svctl/shown.ts";
+import { areReady, report, showAll, whole, withLogger } from "./svctl/shown.ts";
 import { shutDown, upgrade } from "./svctl/supervisor.ts";
 import { SysDir } from "./sysdir.ts";
 
@@ -133,7 +133,7 @@ export async function main(args: string[]): Promise<number> {
     ? await new Control(rundir, source, operation, options, timeout).all(known)
     : word === "ready"
       ? await areReady(rundir, shown, options)
-      : report(shown(), options);
+      : report(await whole(rundir, shown), options);
   return done && known.length === names.length ? 0 : 1;
 }
 

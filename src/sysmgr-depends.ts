@@ -5,6 +5,7 @@ import { basename, escapeBytes, getenv } from "./bytes.ts";
 import { answeredHelp, complain, Failure, parseOptions, parseSeconds, UsageError } from "./cli.ts";
 import { directories } from "./directories.ts";
 import * as libc from "./libc.ts";
+import * as proc from "./proc.ts";
 import { Progress, waitingFor } from "./progress.ts";
 import { isServiceName, ownProcess, RunDir } from "./rundir.ts";
 import type { Status } from "./status.ts";
@@ -129,13 +130,14 @@ class Wait {
       // Our service was stopped, and whoever waits for us with it.
       if (this.self !== null && this.isOver(this.self)) return 1;
       // In SYSDIR, but this sysmgr (a runsyssv, say) has nothing to do with it.
-      const unseen = unmet.find((name) => !this.rundir.hasStatus(name));
+      const unseen = unmet.find((name) => !this.rundir.isMet(name));
       if (unseen !== undefined && !this.seen && performance.now() > appearBy) {
         return this.fail(`${escapeBytes(unseen)}: no such service`);
       }
       this.seen ||= unseen === undefined;
       if (await this.alarm.ring(this.deadline)) continue;
-      const state = this.rundir.status(first)?.state ?? "not seen yet";
+      const none = this.rundir.isMet(first) ? "its status cannot be read" : "not seen yet";
+      const state = this.rundir.status(first)?.state ?? none;
       const age = formatAge(this.timeout);
       return this.fail(`${escapeBytes(first)}: not ${this.goal.wish} after ${age} (${state})`);
     }
@@ -158,7 +160,7 @@ class Wait {
     // Our own start may be so fresh that its pid is not written yet.
     while (this.isBeingStarted(name) && (await this.alarm.ring(this.deadline)));
     const status = this.rundir.status(name);
-    return status && leadsOurSession(status) ? name : null;
+    return (status ? leadsOurSession(status) : this.isUnrecorded(name)) ? name : null;
   }
 
   private isBeingStarted(name: string): boolean {
@@ -166,16 +168,30 @@ class Wait {
     return status?.state === "starting" && status.process === null;
   }
 
-  /** Its life ended without us, or it was removed; a status that is made anew is soon back. */
+  /** sysmgr could not write the status of what it started: the leader of our session is its child. */
+  private isUnrecorded(name: string): boolean {
+    const parent = proc.readStat(libc.getsid(0))?.ppid;
+    return this.rundir.isMet(name) && parent === this.rundir.supervisor();
+  }
+
+  /**
+   * Its life ended without us, or it was removed. A status that sysmgr could not write says nothing
+   * of that; one that is made anew is soon back.
+   */
   private isOver(name: string): boolean {
     const now = performance.now();
     const status = this.rundir.status(name);
-    if (!status) {
-      this.missing ??= now;
-      return now > this.missing + APPEAR_TIME;
+    if (status) {
+      this.missing = null;
+      return !leadsOurSession(status);
     }
-    this.missing = null;
-    return !leadsOurSession(status);
+    if (!leaderLives()) return true;
+    if (this.rundir.supervisor() !== null) {
+      this.missing = null;
+      return false;
+    }
+    this.missing ??= now;
+    return now > this.missing + APPEAR_TIME;
   }
 
   /**
@@ -197,6 +213,12 @@ class Wait {
 
 function leadsOurSession(status: Status): boolean {
   return status.process?.pid === libc.getsid(0);
+}
+
+/** As long as we are in the session nobody else gets the pid of its leader. */
+function leaderLives(): boolean {
+  const leader = libc.getsid(0);
+  return libc.kill(leader, 0) !== -libc.E.SRCH && proc.readStat(leader)?.state !== "Z";
 }
 
 function firstOf<T, R>(items: readonly T[], find: (item: T) => R | null): R | null {

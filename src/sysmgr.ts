@@ -1429,7 +1429,10 @@ class Scanner {
     if (foreign.length > 0) this.clearForeign(isKnown ? foreign.map((f) => f.name) : null);
     // What a predecessor could not write (a full disk), it has removed: that was true no more.
     const unrecorded = found.filter(({ name, status }) =>
-      status ? status.state === "starting" && !status.process : this.rundir.lacksStatus(name),
+      status
+        ? status.state === "starting" && !status.process
+        : // Of a forgotten service only the marker is left.
+          this.rundir.isMet(name) && !this.rundir.hasStatus(name),
     );
     const since = new Map(unrecorded.map(({ name, status }) => [name, status?.since ?? 0]));
     const starters = this.findServiceProcesses(since);

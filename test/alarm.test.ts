@@ -5,6 +5,7 @@ import { CLIENT_POLL } from "../config.ts";
 import { Alarm } from "../src/alarm.ts";
 import { IN } from "../src/libc.ts";
 import { RunDir } from "../src/rundir.ts";
+import { BLANK, type Status } from "../src/status.ts";
 import { until } from "./lib/until.ts";
 import { scratchDirectory } from "./unit/scratch.ts";
 import { openWatcher } from "./unit/watcher.ts";
@@ -63,6 +64,30 @@ test("it does not ring after the deadline", async () => {
   expect(await alarm.ring(performance.now() - 1)).toBeFalse();
   rundir.writePid("web", 812);
   expect(await alarm.ring(performance.now())).toBeFalse();
+});
+
+describe("the status of a service that has none", () => {
+  const status: Status = { ...BLANK, state: "up", wanted: "up", boot: "b7d2", pidns: "4026" };
+
+  test("is waited for, with inotify and without", async () => {
+    for (const waiting of [alarm, new Alarm(() => watcher), new Alarm(() => null)]) {
+      const found = waiting.statusOf(rundir, "web", far());
+      rundir.writeStatus("web", status);
+      expect(await found).toEqual(status);
+      rmSync(`${path}/web/status`);
+    }
+  });
+
+  test("is none once that takes too long, or the service is gone", async () => {
+    expect(await alarm.statusOf(rundir, "web", performance.now() + 50)).toBeNull();
+    const found = alarm.statusOf(rundir, "web", far());
+    rundir.removeService("web");
+    expect(await found).toBeNull();
+  });
+
+  test("is not waited for where sysmgr has not met it", async () => {
+    expect(await alarm.statusOf(rundir, "db", far())).toBeNull();
+  });
 });
 
 describe("what is not watched, or not any more,", () => {

@@ -70,6 +70,11 @@ describe("a line", () => {
     expect(line(null)).toBe("web: DOWN, not seen yet");
   });
 
+  test("does not say DOWN where it is not known", () => {
+    const text = statusLine({ ...shown(null), unknown: true }, plain, moment);
+    expect(text).toBe("web: UNKNOWN, its status cannot be read");
+  });
+
   test("never tells a negative time, whatever the clocks say", () => {
     expect(line({ ...up, process: { pid: 812, started: 200_000 } })).toBe("web: UP, pid 812, 0 ms");
     expect(line({ ...down, since: NOW + 9_000 })).toBe("web: DOWN, stopped, 0 ms");
@@ -142,6 +147,13 @@ describe("as JSON", () => {
     const { name, up: isRunning, exit_unknown, waiting, ...rest } = statusObject(shown(null));
     expect([name, isRunning, exit_unknown, waiting]).toEqual(["web", false, false, []]);
     expect(Object.values(rest).every((value) => value === null)).toBeTrue();
+  });
+
+  test("is neither up nor down where it is not known", () => {
+    expect(statusObject({ ...shown(null), unknown: true })).toMatchObject({
+      up: null,
+      state: null,
+    });
   });
 
   test("tells the three ways a life ends apart", () => {

@@ -87,6 +87,18 @@ describe("a service's directory", () => {
     },
   );
 
+  test("is met once it has a drop box, whatever is in its directory", () => {
+    mkdirSync(`${path}/db`);
+    rundir.setMarker("db", "");
+    expect([rundir.isMet("web"), rundir.isMet("db"), rundir.isMet("none")]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    rundir.forgetService("web");
+    expect(rundir.isMet("web")).toBeFalse();
+  });
+
   test("is whole while it has a status, a drop box and, if it runs, a pid", () => {
     expect(rundir.isWhole("web", false)).toBeFalse();
     rundir.writeStatus("web", status);

@@ -54,16 +54,25 @@ export class Control {
 
   private async act(name: string): Promise<string | null> {
     const alarm = new Alarm(this.watcher);
-    const before = this.rundir.status(name);
-    if (this.operation.needsProcess && !before?.process)
+    const { needsProcess, skipsIdle } = this.operation;
+    const before =
+      needsProcess || skipsIdle
+        ? await alarm.statusOf(this.rundir, name)
+        : this.rundir.status(name);
+    const isUnknown = !before && this.rundir.isMet(name);
+    if (needsProcess && !before?.process && !isUnknown)
       return `${escapeBytes(name)}: is not running`;
-    if (this.operation.skipsIdle && !before?.process) return null;
+    // A signal does no harm to what does not run; a restart would start it.
+    if (skipsIdle && isUnknown) return `${escapeBytes(name)}: its status cannot be read`;
+    if (skipsIdle && !before?.process) return null;
     for (const command of this.operation.commands) {
       const problem = await this.send(name, command, alarm, this.deadline);
       if (problem !== null) return problem;
     }
     if (this.options.has("n")) return null;
-    const problem = await this.reach(name, before, alarm, this.deadline);
+    // A signal that was answered is sent: there is nothing to look for.
+    const problem =
+      needsProcess && isUnknown ? null : await this.reach(name, before, alarm, this.deadline);
     if (problem !== null) return problem;
     this.progress.hide();
     if (!this.options.has("q")) printLines([show(this.rundir, name)]);

@@ -1,4 +1,5 @@
 /** What svctl shows of services. */
+import { STATUS_GRACE } from "../../config.ts";
 import { Alarm } from "../alarm.ts";
 import { escapeBytes, getenv } from "../bytes.ts";
 import { type Options, out, parseSeconds } from "../cli.ts";
@@ -28,7 +29,19 @@ export function withLogger(rundir: RunDir, name: string): Shown[] {
 export function show(rundir: RunDir, name: string): Shown {
   const status = rundir.status(name);
   const waiters = status?.process ? rundir.waiters(name) : [];
-  return { name, status, waitingFor: waiters.flatMap((w) => w.services) };
+  const unknown = status === null && rundir.isMet(name);
+  return { name, status, unknown, waitingFor: waiters.flatMap((w) => w.services) };
+}
+
+/** The same once all that sysmgr has met have a status again, or that takes too long. */
+export async function whole(rundir: RunDir, shown: () => Shown[]): Promise<Shown[]> {
+  const found = shown();
+  const unknown = found.filter((s) => s.unknown);
+  if (unknown.length === 0) return found;
+  const alarm = new Alarm();
+  const deadline = performance.now() + STATUS_GRACE;
+  for (const { name } of unknown) await alarm.statusOf(rundir, name, deadline);
+  return shown();
 }
 
 /**

@@ -289,6 +289,8 @@ scenario("a status that is garbage is as good as none", async (box) => {
     await Bun.write(db.file("status"), Buffer.from(text, "latin1"));
     const { code, out, err } = await box.run(["svctl", "status"]);
     expect({ code, err }).toEqual({ code: 1, err: "" });
-    expect(out).toMatch(new RegExp(`^db: DOWN, not seen yet\nweb: UP, pid ${pid}, .*\n$`));
+    expect(out).toMatch(
+      new RegExp(`^db: UNKNOWN, its status cannot be read\nweb: UP, pid ${pid}, .*\n$`),
+    );
   }
 });

@@ -2,8 +2,10 @@
 import { expect } from "bun:test";
 import { shell } from "../lib/clients.ts";
 import { exists, link, makeDirectory, remove, rename, touch, write } from "../lib/files.ts";
-import { kill, lives } from "../lib/processes.ts";
+import { kill, lives, readStat } from "../lib/processes.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
+import { type Service, trapping } from "../lib/service.ts";
+import type { Supervisor } from "../lib/supervisor.ts";
 import { until } from "../lib/until.ts";
 
 const STUBBORN = "trap '' TERM\ntrace ready\nexec sleep 3600";
@@ -31,7 +33,8 @@ for (const [what, make] of [
     sysmgr.signal("SIGCONT");
     const { code, out, err } = await box.run(["svctl", "status", "web", "db"]);
     expect({ code, err }).toEqual({ code: 1, err: "" });
-    expect(out).toMatch(new RegExp(`^web: UP, pid ${pid}, .*\ndb: DOWN, not seen yet\n$`));
+    const unknown = "db: UNKNOWN, its status cannot be read";
+    expect(out).toMatch(new RegExp(`^web: UP, pid ${pid}, .*\n${unknown}\n$`));
     JSON.parse((await box.run(["svctl", "status", "--json"])).out);
     const wait = await box.run(["sysmgr-depends", "-t", "1", "db"]);
     expect(wait).toMatchObject({ code: 1, out: "" });
@@ -41,6 +44,63 @@ for (const [what, make] of [
     expect(web.pid).toBe(pid);
   });
 }
+
+/** As where sysmgr could not write the status (no descriptor), until it goes on. */
+async function withoutStatus(sysmgr: Supervisor, service: Service): Promise<void> {
+  sysmgr.signal("SIGSTOP");
+  await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
+  remove(service.file("status"));
+}
+
+patientScenario("without a status a signal is sent all the same", async (box) => {
+  const web = box.service("web", trapping("HUP"));
+  const sysmgr = await box.start();
+  await web.traced("ready");
+  const pid = await web.running();
+  await withoutStatus(sysmgr, web);
+  const hup = box.run(["svctl", "-t", "60", "hup", "web"]);
+  const late = await box.run(["svctl", "-t", "1", "hup", "web"]);
+  expect(late).toEqual({ code: 1, out: "", err: "svctl: web: no answer after 1 s\n" });
+  await until(() => web.box.includes("hup"), "it is sent");
+  sysmgr.signal("SIGCONT");
+  expect(await hup).toMatchObject({ code: 0, err: "" });
+  await web.traced("HUP");
+  expect(web.pid).toBe(pid);
+});
+
+patientScenario("without a status try-restart does not say that it is done", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  await withoutStatus(sysmgr, web);
+  const outcome = await box.run(["svctl", "try-restart", "web"]);
+  const err = "svctl: web: its status cannot be read\n";
+  expect(outcome).toEqual({ code: 1, out: "", err });
+  expect(web.box).toEqual([]);
+  sysmgr.signal("SIGCONT");
+  await web.running();
+  expect(await box.run(["svctl", "-q", "try-restart", "web"])).toEqual(DONE);
+  await web.runningAfter(pid);
+});
+
+patientScenario("without a status nobody says that a service is down", async (box) => {
+  const web = box.service("web");
+  const sysmgr = await box.start();
+  await web.is("up");
+  await withoutStatus(sysmgr, web);
+  const [line, object, wait] = await Promise.all([
+    box.run(["svctl", "status"]),
+    box.run(["svctl", "--json", "status", "web"]),
+    box.run(["sysmgr-depends", "-t", "3", "web"]),
+  ]);
+  expect(line).toEqual({ code: 1, out: "web: UNKNOWN, its status cannot be read\n", err: "" });
+  expect(JSON.parse(object.out)).toMatchObject([{ name: "web", up: null, state: null }]);
+  const err = "sysmgr-depends: web: not up after 3 s (its status cannot be read)\n";
+  expect(wait).toEqual({ code: 1, out: "", err });
+  sysmgr.signal("SIGCONT");
+  await web.is("up");
+  expect((await box.run(["svctl", "status", "web"])).out).toStartWith("web: UP, ");
+});
 
 patientScenario("a request that is there already, of whatever kind, harms nobody", async (box) => {
   const web = box.service("web");

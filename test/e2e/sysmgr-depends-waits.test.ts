@@ -2,12 +2,13 @@
 import { expect } from "bun:test";
 import { AS_NOBODY, BLIND, shell } from "../lib/clients.ts";
 import { asked, DEPENDS, experienced, needing, waiting, waits, wanting } from "../lib/depends.ts";
-import { exists, makeDirectory, place, remove, rename } from "../lib/files.ts";
-import { descriptors, kill } from "../lib/processes.ts";
+import { exists, makeDirectory, place, remove, rename, touch } from "../lib/files.ts";
+import { descriptors, kill, lives, readStat } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
 import { type Service, STAY } from "../lib/service.ts";
-import { until } from "../lib/until.ts";
+import type { Supervisor } from "../lib/supervisor.ts";
+import { holds, until } from "../lib/until.ts";
 
 /** A service that is down from the beginning. */
 function stopped(box: Sandbox, name: string, body?: string): Service {
@@ -87,23 +88,31 @@ patientScenario("a chain of three comes up from its end, one after the other", a
   expect([a, b, c].map((s) => s.starts.length)).toEqual([1, 1, 1]);
 });
 
+/**
+ * In its first life a service has 250 ms to begin its call. So that it need not be quick, no time
+ * passes for sysmgr once the service runs.
+ */
+async function stoppedAtStart(sysmgr: Supervisor, service: Service): Promise<void> {
+  for (;;) {
+    remove(service.file("depends"));
+    service.unmark();
+    await until(() => service.pid, `${service.name} runs`);
+    sysmgr.signal("SIGSTOP");
+    await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
+    if (service.status.state === "starting") return;
+    sysmgr.signal("SIGCONT");
+    service.mark();
+    await service.is("down");
+  }
+}
+
 patientScenario(
   "in its first life a service is not up before its call returns, either",
   async (box) => {
     const db = stopped(box, "db");
     const web = stopped(box, "web", needing("db"));
     const sysmgr = await box.start();
-    // It has 250 ms to begin its call. So that it need not be quick, no time passes for sysmgr.
-    for (;;) {
-      remove(web.file("depends"));
-      web.unmark();
-      await until(() => web.pid, "web runs");
-      sysmgr.signal("SIGSTOP");
-      if (web.status.state === "starting") break;
-      sysmgr.signal("SIGCONT");
-      web.mark();
-      await web.is("down");
-    }
+    await stoppedAtStart(sysmgr, web);
     await waits(web);
     sysmgr.signal("SIGCONT");
     const early = await box.run(["sysmgr-depends", "-t", "1", "web"]);
@@ -365,6 +374,69 @@ patientScenario(
     expect(web.pid).toBe(pid);
   },
 );
+
+/** Has those look who wait for this service, or in it; true while that process lives. */
+function stirred(service: Service, pid: number): boolean {
+  touch(service.file("stir"));
+  remove(service.file("stir"));
+  return lives(pid);
+}
+
+patientScenario("a service that waits is kept while its status cannot be written", async (box) => {
+  const db = stopped(box, "db");
+  const web = box.service("web", needing("db"));
+  experienced(web);
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  const [call = 0] = await waits(web);
+  sysmgr.signal("SIGSTOP");
+  await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
+  remove(web.file("status"));
+  await holds(() => stirred(web, call), "the call waits", 3);
+  sysmgr.signal("SIGCONT");
+  db.unmark();
+  await web.traced("go");
+  expect([web.pid, web.starts.length]).toEqual([pid, 1]);
+});
+
+patientScenario("without a status the end of its service ends a call, too", async (box) => {
+  stopped(box, "db");
+  const web = box.service("web", needing("db"));
+  experienced(web);
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  const [call = 0] = await waits(web);
+  sysmgr.signal("SIGSTOP");
+  await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
+  remove(web.file("status"));
+  kill(pid, "SIGKILL");
+  await until(() => !stirred(web, call), "the call has ended");
+  sysmgr.signal("SIGCONT");
+  await web.runningAfter(pid);
+});
+
+patientScenario("a service that was started without a status is not up early", async (box) => {
+  const db = stopped(box, "db");
+  const web = stopped(box, "web");
+  const gate = `${box.dir}/gate`;
+  web.install(`while [ ! -e '${gate}' ]; do sleep 0.1; done\n${needing("db")}`);
+  const sysmgr = await box.start();
+  await stoppedAtStart(sysmgr, web);
+  remove(web.file("status"));
+  // Outside of any service that says nothing.
+  await box.run(["sysmgr-depends", "-t", "1", "db"], { env: { SYSMGR_SERVICE: "web" } });
+  expect([waiting(web), asked(web)]).toEqual([[], []]);
+  touch(gate);
+  await waits(web);
+  expect(asked(web)).toEqual(["db"]);
+  sysmgr.signal("SIGCONT");
+  const early = await box.run(["sysmgr-depends", "-t", "1", "web"]);
+  const err = "sysmgr-depends: web: not up after 1 s (starting)\n";
+  expect(early).toEqual({ code: 1, out: "", err });
+  db.unmark();
+  await web.traced("go");
+  await web.is("up");
+});
 
 patientScenario("it goes on waiting while sysmgr ends, and another one begins", async (box) => {
   const db = stopped(box, "db");
