@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   closeSync,
+  futimesSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -114,6 +115,9 @@ test("an empty shutdown is taken at once when it was seen to be closed, else a l
   const take = () => rundir.take(SUPERVISOR, SUPERVISOR_COMMANDS);
   const fd = openSync(`${path}/.control/shutdown`, "w");
   expect(await news()).toEqual(["unfinished "]);
+  // However long that took, it is young.
+  const now = new Date();
+  futimesSync(fd, now, now);
   expect(take()).toMatchObject({ orders: [], early: true });
   closeSync(fd);
   expect(await news()).toEqual(["command "]);

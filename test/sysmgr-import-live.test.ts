@@ -389,7 +389,7 @@ importScenario("stop: the signal, the group, and KILL", async (b) => {
   const names = ["signal", "group", "quits", "stubborn"];
   for (const name of names) await until(() => read(`${trace}${name}.ready`) !== null, name);
   const leaders = names.map((name) => Number(b.service(name).status.pid));
-  const { code, err } = await b.box.run(["svctl", "stop", ...names]);
+  const { code, err } = await b.box.run(["svctl", "-t", "60", "stop", ...names]);
   expect({ code, err }).toEqual({ code: 0, err: "" });
   expect(read(`${trace}signal`)).toBe("int\n");
   await until(() => read(`${trace}group`) === "child\n", "the child of group was told");

@@ -64,11 +64,13 @@ patientScenario(
 patientScenario("a service that was told to exit may be wanted again", async (box) => {
   const gate = `${box.dir}/gate`;
   const run = `trap 'while [ ! -e ${gate} ]; do sleep 0.1; done; exit' TERM
+: >${box.dir}/ready
 while :; do sleep 3600 & wait $!; kill $!; done`;
   const web = new Supervised(serviceDirectory(box.dir, "web", run));
   const runsv = FrontEnd.start(box, ["runsv", web.path]);
   await web.served(box);
   const pid = await web.runs();
+  await until(() => exists(`${box.dir}/ready`), "it listens to TERM");
   await web.tell(box, "x");
   await web.is("run, got TERM, want exit");
   await web.tell(box, "u");
@@ -82,7 +84,7 @@ patientScenario("a down file: it begins down", async (box) => {
   const web = new Supervised(serviceDirectory(box.dir, "web", undefined, { down: "" }));
   const runsv = FrontEnd.start(box, ["runsv", web.path]);
   await web.served(box);
-  expect(web.stat).toBe("down");
+  await web.is("down");
   await web.tell(box, "u");
   await web.runs();
   expect(await runsv.end("SIGTERM")).toBe(0);

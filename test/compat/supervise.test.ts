@@ -19,7 +19,7 @@ patientScenario("TERM ends it and leaves the service; the next one takes it over
   const first = FrontEnd.start(box, ["supervise", web.path]);
   await web.served(box);
   const pid = await web.runs();
-  expect(web.flags).toBe("18 pid 0 117");
+  await until(() => web.flags === "18 pid 0 117", "its status is told");
   expect(await first.end("SIGTERM")).toBe("SIGTERM");
   await until(() => web.file("sysmgr") === null, "nobody serves it");
   expect(lives(pid)).toBeTrue();

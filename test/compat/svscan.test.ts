@@ -23,7 +23,7 @@ patientScenario(
     const first = FrontEnd.start(box, ["svscan", dir]);
     await web.served(box);
     const pid = await web.runs();
-    expect(web.flags).toBe("18 pid 0 117");
+    await until(() => web.flags === "18 pid 0 117", "its status is told");
     expect(await first.end("SIGTERM")).toBe("SIGTERM");
     await until(() => web.file("sysmgr") === null, "nobody serves it");
     const second = FrontEnd.start(box, ["svscan"], { cwd: dir });

@@ -25,7 +25,7 @@ scenario(
       serviceDirectory(
         dir,
         "web",
-        `echo "services say this" >&2; env >${box.dir}/env; exec sleep 3600`,
+        `env >${box.dir}/env; echo "services say this" >&2; exec sleep 3600`,
       ),
     );
     const script = `mount --bind "$0" ${PLACE}/ && exec "$1"`;
@@ -33,7 +33,7 @@ scenario(
     const command = [...namespaces, "sh", "-c", script, dir, `${BIN}/svscanboot`];
     const boot = FrontEnd.start(box, command, { env: { ODD: "variable" } });
     await until(() => web.stat === "run", "its service runs");
-    expect(web.flags).toBe("18 pid 0 117");
+    await until(() => web.flags === "18 pid 0 117", "its status is told");
     const commands = () =>
       allStats().map(({ pid }) => ({
         pid,

@@ -59,7 +59,10 @@ scenario(
     const [theirs = [], ours = []] = parents.map((parent) =>
       rows.map((row) => new Supervised(`${parent}/${row}`)),
     );
-    for (const one of [...theirs, ...ours]) await one.runs();
+    for (const one of [...theirs, ...ours]) {
+      await one.runs();
+      await one.deaf();
+    }
     for (const parent of parents) {
       const script = 'for d; do printf %s "$d" >"$d/supervise/control"; done';
       const { code, err } = await box.run(["sh", "-c", script, "sh", ...rows], { cwd: parent });
@@ -110,8 +113,7 @@ scenario(
     const [theirs = [], ours = []] = parents.map((parent) =>
       rows.map((row) => new Supervised(`${parent}/${row}`)),
     );
-    const runs = (one: Supervised) => one.flags.startsWith("18 pid");
-    for (const one of [...theirs, ...ours]) await until(() => runs(one), `${one.path} runs`);
+    for (const one of [...theirs, ...ours]) await one.deaf();
     for (const cwd of parents) {
       for (const row of rows) {
         const outcome = await box.run([original("svc"), ...[...row].map((l) => `-${l}`), row], {
@@ -195,8 +197,11 @@ for (const [program, client, started] of [
       const names = program.endsWith("v") || program === "supervise" ? ["one"] : [..."abcdefghij"];
       const [word, ...rest] = client.split(" ");
       const command = [original(word ?? ""), ...rest].join(" ");
+      // It may end long before the command is carried out.
+      const files = { "restart-delay": "60\n" };
       for (const name of names) {
-        serviceDirectory(dir, name, `echo $$ >>../${name}.starts; ${command} || echo failed >&2`);
+        const run = `echo $$ >>../${name}.starts; ${command} || echo failed >&2`;
+        serviceDirectory(dir, name, run, files);
       }
       const frontEnd = FrontEnd.start(box, [program, names.length > 1 ? dir : `${dir}/one`]);
       const all = names.map((name) => new Supervised(`${dir}/${name}`));

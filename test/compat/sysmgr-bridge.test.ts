@@ -86,6 +86,7 @@ patientScenario("what others ask for is told, too", async (box) => {
   const web = new Supervised(`${dir}/web`);
   await web.served(box);
   await web.runs();
+  await web.deaf();
   const svctl = (word: string) =>
     box.run(["svctl", "-d", dir, "-r", `${dir}/.sysmgr`, "-n", word, "web"]);
   for (const [word, stat] of [

@@ -169,6 +169,15 @@ export class Supervised {
     expect((await box.run(["sh", "-c", script, this.path, letters])).code).toBe(0);
   }
 
+  /** Waits until a service that is DEAF has got so far: until then signals are the end of it. */
+  async deaf(): Promise<void> {
+    await until(() => {
+      const bytes = Buffer.from(this.file("status") ?? "", "latin1");
+      const pid = bytes.length < 18 ? 0 : bytes.readUInt32LE(12);
+      return read(`/proc/${pid}/cmdline`)?.startsWith("sleep\0");
+    }, `${this.path} is deaf`);
+  }
+
   /** Waits until it runs, in another life than that of this pid. */
   async runs(after = 0): Promise<number> {
     await until(() => this.stat === "run" && this.pid > 0 && this.pid !== after, "it runs");

@@ -189,8 +189,10 @@ describe("trouble", () => {
 test("memory stays where it is, however much is read", async () => {
   const cwd = workplace(dir);
   mkdirSync(`${cwd}/other`);
+  // Its input goes on until it was measured.
+  const lines = 'yes "$(seq 40)" | head -c 60000000';
   using logger = new Logger(
-    ["sh", "-c", `yes "$(seq 40)" | head -c 60000000 | exec "$0" t -* +1* =st ./log`, ours],
+    ["sh", "-c", `{ ${lines}; cat; } | exec "$0" t -* +1* =st ./log`, ours],
     cwd,
   );
   const pids = () =>
@@ -205,6 +207,7 @@ test("memory stays where it is, however much is read", async () => {
   const timer = setInterval(() => {
     most = Math.max(most, ...pids().map(anonymous));
   }, 20);
+  await until(() => most > 0, "it is measured");
   expect(await logger.end()).toBe(0);
   clearInterval(timer);
   expect(most).toBeWithin(1, 60_000);
