@@ -35,7 +35,7 @@ for (const [who, uid] of USERS) {
       container.service("deaf", "trap '' TERM; while :; do sleep 3600; done");
       container.start(["sysmgr", "--prefix", "--", ...MAIN], { uid });
       await container.says(/^hello$/m);
-      expect(await container.run("svctl", "-t", "15", "ready")).toMatchObject({ code: 0, out: "" });
+      expect(await container.run("svctl", "-t", "90", "ready")).toMatchObject({ code: 0, out: "" });
       await container.says(/^web \| listening$/m);
       await container.says(/^worker \| works$/m);
       expect(container.out.split("\n").sort()).toEqual(
@@ -81,7 +81,7 @@ for (const [who, uid] of USERS) {
       const container = new Container(box);
       container.service("web", "until svctl -q ready db; do sleep 0.1; done\nexit 5");
       container.service("db", "exec sleep 3600");
-      container.start(["sysmgr", "-q", "--", "sh", "-c", "svctl -t 20 ready db && exit 3"], {
+      container.start(["sysmgr", "-q", "--", "sh", "-c", "svctl -t 90 ready db && exit 3"], {
         uid,
       });
       expect(await container.ended()).toBe(3);
@@ -102,7 +102,7 @@ for (const [who, uid] of USERS) {
       container.service("web", "echo started; exec sleep 3600");
       container.start(["sysmgr", "--prefix", "--", ...MAIN], { uid });
       await container.works();
-      expect((await container.run("svctl", "-t", "15", "ready")).code).toBe(0);
+      expect((await container.run("svctl", "-t", "90", "ready")).code).toBe(0);
       expect((await container.run("svctl", "upgrade")).code).toBe(0);
       await container.says(/took over 1 running services/);
       await container.signal("SIGTERM");

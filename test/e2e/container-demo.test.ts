@@ -13,9 +13,9 @@ async function play(box: Sandbox, name: string, rundir: string): Promise<void> {
   const parts = [".common", "prepare", name].map((part) => `${EXAMPLES}/${part}`);
   expect((await box.run(["cp", "-R", ...parts, box.sysdir])).code).toBe(0);
   const before = list(`${box.sysdir}/${name}`);
-  const env = { PATH: `${BIN}:${process.env.PATH}`, TMPDIR: box.dir };
+  const env = { PATH: `${BIN}:${process.env.PATH}`, TMPDIR: box.dir, SVWAIT: "90" };
   const sysmgr = await box.start({ env });
-  const svctl = (...words: string[]) => box.run(["svctl", "-t", "15", ...words], { env });
+  const svctl = (...words: string[]) => box.run(["svctl", "-t", "90", ...words], { env });
   expect((await svctl("status", name)).out).toMatch(/DOWN, stopped/);
   expect((await svctl("start", name)).code).toBe(0);
 
@@ -23,7 +23,7 @@ async function play(box: Sandbox, name: string, rundir: string): Promise<void> {
   const inner = (await box.run(words, { env })).out.trim();
   await until(() => exists(`${inner}/pid`), "the one below works");
   const places = ["-d", `${box.sysdir}/${name}/services`, "-r", inner];
-  const ready = await box.run(["svctl", ...places, "-t", "18", "ready"], { env });
+  const ready = await box.run(["svctl", ...places, "-t", "90", "ready"], { env });
   expect({ ...ready, messages: sysmgr.messages }).toMatchObject({ code: 0 });
 
   expect((await svctl("stop", name)).code).toBe(0);

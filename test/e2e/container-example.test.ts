@@ -55,7 +55,7 @@ patientScenario(
   async (box) => {
     const container = new Container(box);
     await run(container);
-    expect((await container.run("svctl", "-q", "-t", "15", "ready")).code).toBe(0);
+    expect((await container.run("svctl", "-q", "-t", "90", "ready")).code).toBe(0);
     expect((await container.run("svctl", "-q", "ready", "web")).code).toBe(0);
     const page = await container.run("wget", "-q", "-O", "-", "http://127.0.0.1:8080/");
     expect(page).toEqual({ code: 0, out: "Hello.\n", err: "" });
@@ -74,7 +74,7 @@ patientScenario(
   async (box) => {
     const container = new Container(box);
     await run(container);
-    expect((await container.run("svctl", "-q", "-t", "15", "ready")).code).toBe(0);
+    expect((await container.run("svctl", "-q", "-t", "90", "ready")).code).toBe(0);
     await container.run("svctl", "term", "web");
     expect(await container.ended()).toBe(128 + 15);
     expect(container.err).toMatch(/web, which is essential, ended: stopping/);
@@ -86,7 +86,7 @@ patientScenario(
   "a main program may be a test of the image",
   async (box) => {
     const container = new Container(box);
-    await run(container, "svctl", "-t", "20", "ready");
+    await run(container, "svctl", "-t", "90", "ready");
     expect(await container.ended()).toBe(0);
   },
   have,

@@ -85,7 +85,8 @@ patientScenario("a shutdown asks control/t, then control/x", async (box) => {
   const web = box.declare("web");
   web.installDirectory(trapping("TERM"), {
     "control/t": "trace t; exit 1",
-    "control/x": `trace x; kill -9 $(cat ${box.rundir}/web/pid)`,
+    "control/x": `trace x; until grep -qx TERM '${web.traceFile}'; do sleep 0.1; done
+kill -9 $(cat ${box.rundir}/web/pid)`,
     "control/d": "trace d",
   });
   const sysmgr = await box.start();
@@ -127,6 +128,7 @@ patientScenario("no script stands between a stop-timeout and its KILL", async (b
   await box.start();
   await web.traced("ready");
   expect((await box.run(["svctl", "stop", "web"])).code).toBe(0);
+  await web.traced("t");
   expect(web.lines.slice(2)).toEqual(["t"]);
 });
 

@@ -246,7 +246,9 @@ while :; do sleep 3600 & wait $!; kill $!; done`;
     kill(await web.running(), "SIGTERM");
     await web.is("down");
     expect(web.status).toMatchObject({ wanted: "once", exit: "3" });
-    expect(sysmgr.count(/web: exited with 3 after .*; down \(restart: unless 0 3\)/)).toBe(1);
+    const told = /web: exited with 3 after .*; down \(restart: unless 0 3\)/;
+    await sysmgr.says(told);
+    expect(sysmgr.count(told)).toBe(1);
     expect((await box.run(["svctl", "start", "web"])).code).toBe(0);
     await web.traced("ready", 4);
   },

@@ -61,7 +61,7 @@ const scripts: string[][] = [
 
 describe.skipIf(!theirs)("multilog does as the original", () => {
   for (const script of scripts) {
-    test.concurrent(`with ${script.join(" ") || "no action"}`, async () => {
+    test(`with ${script.join(" ") || "no action"}`, async () => {
       // How many are left of them depends on where files end.
       const all = script.includes("n0") ? { lines: inputs.lines ?? "" } : inputs;
       for (const input of Object.values(all)) await same(script, input);

@@ -61,7 +61,7 @@ const complete = (text: string) => (text === "" || text.endsWith("\n") ? text : 
 describe.skipIf(!theirs)("svlogd does as the original", () => {
   // A third of all combinations; every two of the three meet.
   for (const [i, option] of options.entries()) {
-    test.concurrent(`with ${option || "no option"}`, async () => {
+    test(`with ${option || "no option"}`, async () => {
       const args = [...option.split(" ").filter((word) => word !== ""), "log"];
       for (const [j, [name, config]] of Object.entries(configs).entries()) {
         // It tears timestamps, which then cannot be told from other words.

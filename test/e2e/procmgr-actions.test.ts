@@ -267,25 +267,26 @@ scene("scripts run as who was configured, with that group and no other", async (
 });
 
 scene("restart-delay: started again that long after its end; not after stop", async (p) => {
-  await p.start(web("restart-delay = 1", `cmd-start = echo $$ $ACTION >>${p.dir}/trace; ${STAY}`));
+  const slow = `[prog-slow]\nrestart-delay = 3600\ncmd-start = ${STAY}\n`;
+  const script = `echo $$ $ACTION >>${p.dir}/trace; ${STAY}`;
+  await p.start(web("restart-delay = 1", `cmd-start = ${script}`) + slow);
   await code(p, "web", "start");
   const first = await p.runs("web");
   await until(() => read(`${p.dir}/trace`) === `${first} start\n`, "its script has begun");
   const killed = performance.now();
   kill(first, "SIGKILL");
-  await ended(first);
-  expect(await p.run(["web", "status"])).toMatchObject({ code: 1 });
   const second = await until(() => p.pid("web") !== first && p.pid("web"), "it is started again");
   expect(performance.now() - killed).toBeGreaterThan(900);
   await until(() => read(`${p.dir}/trace`) === `${first} start\n${second} start\n`, "twice");
   expect(await code(p, "web", "stop")).toBe(143);
   expect(await code(p, "web", "stop")).toBe(1);
-  await code(p, "web", "start");
-  const third = await until(() => p.pid("web"), "it runs");
-  kill(third, "SIGKILL");
-  await ended(third);
-  expect(await code(p, "web", "stop")).toBe(0);
-  expect(read(`${p.state}/run/web/lock`)).toBe("");
+  await code(p, "slow", "start");
+  const due = await p.runs("slow");
+  kill(due, "SIGKILL");
+  await ended(due);
+  expect(await p.run(["slow", "status"])).toMatchObject({ code: 1 });
+  expect(await code(p, "slow", "stop")).toBe(0);
+  expect(read(`${p.state}/run/slow/lock`)).toBe("");
 });
 
 scene("restart-delay: none, and every number that is not positive, mean never", async (p) => {

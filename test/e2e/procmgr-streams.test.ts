@@ -39,11 +39,11 @@ for (const [how, { daemon, client: wrapper }] of Object.entries(WAYS)) {
   );
 
   scene(
-    `100 MB through a pipe, by ${how}`,
+    `20 MB through a pipe, by ${how}`,
     async (p) => {
       await begin(p, "cmd-signal = cat");
       const client = [...wrapper, `${BIN}/procmgr`, "web", "signal"].join(" ");
-      const line = `head -c 100000000 /dev/urandom >${p.dir}/sent; cat ${p.dir}/sent | ${client} | cmp - ${p.dir}/sent`;
+      const line = `head -c 20000000 /dev/urandom >${p.dir}/sent; cat ${p.dir}/sent | ${client} | cmp - ${p.dir}/sent`;
       const { code, out, err } = await p.box.run(["bash", "-o", "pipefail", "-c", line], {
         env: p.environment,
       });

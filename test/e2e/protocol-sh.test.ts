@@ -168,7 +168,8 @@ scenario("a person's kill is answered with a new process", async (box) => {
 });
 
 scenario("it can list all services and their states", async (box) => {
-  const [web, db] = [box.service("web"), box.service("db", "exit 1")];
+  const web = box.service("web");
+  const db = box.declare("db").installDirectory("exit 1", {}, { "restart-delay": "3600" });
   const bad = box.declare("bad").install("", 0o644);
   await box.start();
   await web.is("up");
@@ -199,7 +200,7 @@ for (const [what, name] of [
 
 scenario("clients in sh and svctl get on with one another", async (box) => {
   const names = ["a", "b", "c", "d", "e"];
-  const services = names.map((name) => box.service(name));
+  const services = names.map((name) => box.service(name, "trap '' HUP\nexec sleep 3600"));
   await box.start();
   for (const s of services) await s.running();
   const calls = names.flatMap((name) => [

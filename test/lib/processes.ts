@@ -2,6 +2,7 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { allStats, type ProcStat, readEnviron, readStat } from "../../src/proc.ts";
 import { read } from "./files.ts";
+import { until } from "./until.ts";
 
 export { readStat };
 
@@ -30,6 +31,17 @@ export function descriptors(pid: number): Map<number, string> {
 /** Its variables, NAME=VALUE each. */
 export function environment(pid: number): string[] {
   return (readEnviron(pid) ?? []).filter((v) => v !== "");
+}
+
+/** The same once these are among them: in the midst of an exec there are none. */
+export async function environmentWith(pid: number, ...wanted: string[]): Promise<string[]> {
+  return await until(
+    () => {
+      const found = environment(pid);
+      return wanted.every((v) => found.includes(v)) && found;
+    },
+    `${pid} has ${wanted.join(" ")}`,
+  );
 }
 
 /** Every live process in whose environment a path occurs that nobody else can have: ours. */

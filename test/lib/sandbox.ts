@@ -100,8 +100,9 @@ export class Sandbox {
     const [program = "", ...args] = command;
     const path =
       program.includes("/") || !exists(`${BIN}/${program}`) ? program : `${BIN}/${program}`;
+    const places = { SYSDIR: this.sysdir, RUNDIR: this.rundir };
     const child = Bun.spawn([...(options.wrapper ?? []), path, ...args], {
-      env: { ...this.environment, SYSDIR: this.sysdir, RUNDIR: this.rundir, ...options.env },
+      env: { ...this.environment, ...places, SVWAIT: "90", ...options.env },
       cwd: options.cwd ?? "/",
       stdio: ["ignore", "pipe", "pipe"],
       timeout: PATIENCE,
