@@ -143,7 +143,10 @@ export class SysDir implements Source {
 
   inspectProgram(name: string, file: string): Target | { reason: string } {
     const cwd = `${this.path}/${name}`;
-    const why = whyNotProgram(`${cwd}/${file}`);
+    const path = `${cwd}/${file}`;
+    // Between the two is `control`, or nothing.
+    const dir = dirname(path);
+    const why = (dir === cwd ? null : insecureAt(dir, libc.stat(dir))) ?? whyNotProgram(path);
     if (why !== null) return { reason: `${file}: ${why}` };
     return { path: `./${file}`, argv: [`./${file}`], cwd, settings: PLAIN, problems: [] };
   }
@@ -214,6 +217,17 @@ export class SysDir implements Source {
 }
 
 /**
+ * As root: why what a path leads to must not be used: for what that is, or, if the path is a link,
+ * for what that goes through.
+ */
+function insecureAt(path: string, stat: FileStat | number): string | null {
+  if (typeof stat === "number" || process.geteuid?.() !== 0) return null;
+  const entry = libc.lstat(path);
+  const isLink = typeof entry === "number" || entry.isLink;
+  return insecure(stat) ?? (isLink ? insecurePath(path) : null);
+}
+
+/**
  * As root: whether somebody else could make a path lead elsewhere. Every link on it, and every
  * directory that the path or a link goes through, must be safe; the sticky bit excuses directories.
  */
@@ -243,7 +257,7 @@ function inspectDirectory(path: string): Target | { reason: string } {
   const stat = libc.stat(run);
   if (stat === -E.NOENT) return { reason: "a directory without run" };
   if (typeof stat === "number") return { reason: `run: ${libc.strerror(stat)}` };
-  const weakness = insecure(stat);
+  const weakness = insecureAt(run, stat);
   if (weakness !== null) return { reason: `insecure: run: ${weakness}` };
   if (!stat.isFile) return { reason: "run is not a file" };
   if (libc.executableAt(libc.AT_FDCWD, run) < 0) return { reason: "run is not executable" };
@@ -259,7 +273,7 @@ function readSettings(path: string, complain: (problem: string) => void): Settin
     if (fd < 0) return null;
     const stat = libc.fstat(fd);
     const text = typeof stat !== "number" && stat.isFile ? libc.readText(fd) : "";
-    const weakness = typeof stat === "number" ? null : insecure(stat);
+    const weakness = typeof stat === "number" ? null : insecureAt(`${path}/${file}`, stat);
     libc.close(fd);
     if (weakness !== null) complain(`insecure: ${file}: ${weakness}`);
     return weakness === null && typeof text === "string" ? text : null;
@@ -278,7 +292,7 @@ export function whyNotProgram(path: string): string | null {
   const stat = libc.stat(path);
   if (typeof stat === "number") return libc.strerror(stat);
   if (!stat.isFile) return "not a file";
-  return libc.executableAt(libc.AT_FDCWD, path) === 0 ? insecure(stat) : "not executable";
+  return libc.executableAt(libc.AT_FDCWD, path) === 0 ? insecureAt(path, stat) : "not executable";
 }
 
 /** Why root must not run this: it belongs to somebody else, or anybody may change it. */
