@@ -3,7 +3,7 @@ import { basename, dirname } from "./bytes.ts";
 import * as libc from "./libc.ts";
 import { E, type FileStat, IN } from "./libc.ts";
 import { isServiceName, loggedBy, loggerOf } from "./rundir.ts";
-import { PLAIN, parseSettings, type Settings } from "./settings.ts";
+import { PLAIN, parseSettings, type Refusal, type Settings } from "./settings.ts";
 import type { Watch, Watcher } from "./watch.ts";
 
 /** How to start a service. */
@@ -23,7 +23,7 @@ export interface Source {
   /** False: not there now. */
   has(name: string): boolean;
   /** How to start it, or why that cannot be done. */
-  inspect(name: string): Target | { readonly reason: string };
+  inspect(name: string): Target | Refusal;
   /** What stands beside its `run`, whether or not it can be started. */
   settings(name: string): Settings;
   /** Whether there is such a program beside its `run`, as far as the kernel would run it. */
@@ -100,7 +100,7 @@ export class SysDir implements Source {
     return owner === null ? null : loggerOf(owner);
   }
 
-  inspect(name: string): Target | { reason: string } {
+  inspect(name: string): Target | Refusal {
     if (!isServiceName(name)) return { reason: "the name is reserved" };
     if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
     const path = `${this.path}/${name}`;
@@ -252,7 +252,7 @@ function insecurePath(path: string): string | null {
   return null;
 }
 
-function inspectDirectory(path: string): Target | { reason: string } {
+function inspectDirectory(path: string): Target | Refusal {
   const run = `${path}/run`;
   const stat = libc.stat(run);
   if (stat === -E.NOENT) return { reason: "a directory without run" };
@@ -263,20 +263,20 @@ function inspectDirectory(path: string): Target | { reason: string } {
   if (libc.executableAt(libc.AT_FDCWD, run) < 0) return { reason: "run is not executable" };
   const problems: string[] = [];
   const settings = readSettings(path, (problem) => problems.push(problem));
+  if (settings.unread) return settings.unread;
   return { path: "./run", argv: ["./run"], cwd: path, settings, problems };
 }
 
 /** As root: only from files that nobody else could have written. */
 function readSettings(path: string, complain: (problem: string) => void): Settings {
-  const read = (file: string): string | null => {
-    const fd = libc.openat(libc.AT_FDCWD, `${path}/${file}`, libc.O.RDONLY | libc.O.NONBLOCK);
-    if (fd < 0) return null;
-    const stat = libc.fstat(fd);
-    const text = typeof stat !== "number" && stat.isFile ? libc.readText(fd) : "";
-    const weakness = typeof stat === "number" ? null : insecureAt(`${path}/${file}`, stat);
-    libc.close(fd);
-    if (weakness !== null) complain(`insecure: ${file}: ${weakness}`);
-    return weakness === null && typeof text === "string" ? text : null;
+  const read = (file: string): string | null | Refusal => {
+    const found = readSetting(`${path}/${file}`);
+    if (found === -E.NOENT || found === -E.NOTDIR) return null;
+    if (typeof found === "number") {
+      return { reason: `${file}: ${libc.strerror(found)}`, passing: isPassing(found) };
+    }
+    if (found.weakness !== null) complain(`insecure: ${file}: ${found.weakness}`);
+    return found.weakness === null ? found.text : null;
   };
   const runs = (file: string): boolean => {
     if (libc.stat(`${path}/${file}`) === -E.NOENT) return false;
@@ -285,6 +285,20 @@ function readSettings(path: string, complain: (problem: string) => void): Settin
     return why === null;
   };
   return parseSettings(read, runs, complain);
+}
+
+/** What a file says, and why that must not be believed; what is no file says nothing. */
+function readSetting(path: string): { text: string; weakness: string | null } | number {
+  // Where no descriptor is free, open(2) does not tell what is not there.
+  const there = libc.stat(path);
+  if (typeof there === "number") return there;
+  if (!there.isFile) return { text: "", weakness: insecureAt(path, there) };
+  const fd = libc.openat(libc.AT_FDCWD, path, libc.O.RDONLY | libc.O.NONBLOCK);
+  if (fd < 0) return fd;
+  const [stat, text] = [libc.fstat(fd), libc.readText(fd)];
+  libc.close(fd);
+  if (typeof stat === "number") return stat;
+  return typeof text === "number" ? text : { text, weakness: insecureAt(path, stat) };
 }
 
 /** Why a file must not be run by us, or null. */
