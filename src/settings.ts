@@ -11,6 +11,9 @@ const RESTARTS: readonly Restart[] = [
   { text: "never", unless: "any" },
 ];
 
+/** Why something cannot be started. `passing`: that may be otherwise soon, though nobody changes it. */
+export type Refusal = { readonly reason: string; readonly passing?: boolean };
+
 export type Settings = {
   /** null: always. */
   readonly restart: Restart | null;
@@ -29,6 +32,8 @@ export type Settings = {
   readonly essential: boolean;
   /** The group that may control it: a name or a number. */
   readonly controlGroup: string | null;
+  /** Why one of the files could not be read: what it says is not told here, and not known. */
+  readonly unread: Refusal | null;
 };
 
 /** Those of a service that is a file. */
@@ -43,23 +48,31 @@ export const PLAIN: Settings = {
   down: false,
   essential: false,
   controlGroup: null,
+  unread: null,
 };
 
 /** Descriptors 0 to 2 have their meaning; more than this nobody has. */
 const FD_MOST = 1_023;
 
 /**
- * `read` gives the content of a file in the directory (null: not there), `runs` whether there is
- * such a program. What a file says wrongly is told, and counts as not said.
+ * `read` gives the content of a file in the directory (null: not there), or why it cannot be read;
+ * `runs` whether there is such a program. What a file says wrongly is told, and counts as not said.
  */
 export function parseSettings(
-  read: (file: string) => string | null,
+  read: (file: string) => string | null | Refusal,
   runs: (file: string) => boolean,
   complain: (problem: string) => void,
 ): Settings {
+  let unread: Refusal | null = null;
+  const textOf = (file: string): string | null => {
+    const found = read(file);
+    if (found === null || typeof found === "string") return found;
+    unread ??= found;
+    return null;
+  };
   /** The one value in a file; null also for what is no value. */
   const value = <T>(file: string, parse: (text: string) => T | null): T | null => {
-    const text = read(file)?.trim() ?? null;
+    const text = textOf(file)?.trim() ?? null;
     const parsed = text === null ? null : parse(text);
     if (text !== null && parsed === null) complain(`${file}: not understood: ${text.slice(0, 80)}`);
     return parsed;
@@ -72,9 +85,11 @@ export function parseSettings(
     notificationFd: value("notification-fd", parseDescriptor),
     check: runs("check"),
     finish: runs("finish"),
-    down: read("down") !== null,
-    essential: read("essential") !== null,
+    down: textOf("down") !== null,
+    essential: textOf("essential") !== null,
     controlGroup: value("control-group", (text) => (/^[\w.-]+$/.test(text) ? text : null)),
+    // The last: by then all were read.
+    unread,
   };
 }
 

@@ -3,7 +3,7 @@ import { basename, dirname } from "./bytes.ts";
 import * as libc from "./libc.ts";
 import { E, type FileStat, IN } from "./libc.ts";
 import { isServiceName, loggedBy, loggerOf } from "./rundir.ts";
-import { PLAIN, parseSettings, type Settings } from "./settings.ts";
+import { PLAIN, parseSettings, type Refusal, type Settings } from "./settings.ts";
 import type { Watch, Watcher } from "./watch.ts";
 
 /** How to start a service. */
@@ -23,7 +23,7 @@ export interface Source {
   /** False: not there now. */
   has(name: string): boolean;
   /** How to start it, or why that cannot be done. */
-  inspect(name: string): Target | { readonly reason: string };
+  inspect(name: string): Target | Refusal;
   /** What stands beside its `run`, whether or not it can be started. */
   settings(name: string): Settings;
   /** Whether there is such a program beside its `run`, as far as the kernel would run it. */
@@ -100,7 +100,7 @@ export class SysDir implements Source {
     return owner === null ? null : loggerOf(owner);
   }
 
-  inspect(name: string): Target | { reason: string } {
+  inspect(name: string): Target | Refusal {
     if (!isServiceName(name)) return { reason: "the name is reserved" };
     if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
     const path = `${this.path}/${name}`;
@@ -143,7 +143,10 @@ export class SysDir implements Source {
 
   inspectProgram(name: string, file: string): Target | { reason: string } {
     const cwd = `${this.path}/${name}`;
-    const why = whyNotProgram(`${cwd}/${file}`);
+    const path = `${cwd}/${file}`;
+    // Between the two is `control`, or nothing.
+    const dir = dirname(path);
+    const why = (dir === cwd ? null : insecureAt(dir, libc.stat(dir))) ?? whyNotProgram(path);
     if (why !== null) return { reason: `${file}: ${why}` };
     return { path: `./${file}`, argv: [`./${file}`], cwd, settings: PLAIN, problems: [] };
   }
@@ -214,6 +217,17 @@ export class SysDir implements Source {
 }
 
 /**
+ * As root: why what a path leads to must not be used: for what that is, or, if the path is a link,
+ * for what that goes through.
+ */
+function insecureAt(path: string, stat: FileStat | number): string | null {
+  if (typeof stat === "number" || process.geteuid?.() !== 0) return null;
+  const entry = libc.lstat(path);
+  const isLink = typeof entry === "number" || entry.isLink;
+  return insecure(stat) ?? (isLink ? insecurePath(path) : null);
+}
+
+/**
  * As root: whether somebody else could make a path lead elsewhere. Every link on it, and every
  * directory that the path or a link goes through, must be safe; the sticky bit excuses directories.
  */
@@ -238,31 +252,31 @@ function insecurePath(path: string): string | null {
   return null;
 }
 
-function inspectDirectory(path: string): Target | { reason: string } {
+function inspectDirectory(path: string): Target | Refusal {
   const run = `${path}/run`;
   const stat = libc.stat(run);
   if (stat === -E.NOENT) return { reason: "a directory without run" };
   if (typeof stat === "number") return { reason: `run: ${libc.strerror(stat)}` };
-  const weakness = insecure(stat);
+  const weakness = insecureAt(run, stat);
   if (weakness !== null) return { reason: `insecure: run: ${weakness}` };
   if (!stat.isFile) return { reason: "run is not a file" };
   if (libc.executableAt(libc.AT_FDCWD, run) < 0) return { reason: "run is not executable" };
   const problems: string[] = [];
   const settings = readSettings(path, (problem) => problems.push(problem));
+  if (settings.unread) return settings.unread;
   return { path: "./run", argv: ["./run"], cwd: path, settings, problems };
 }
 
 /** As root: only from files that nobody else could have written. */
 function readSettings(path: string, complain: (problem: string) => void): Settings {
-  const read = (file: string): string | null => {
-    const fd = libc.openat(libc.AT_FDCWD, `${path}/${file}`, libc.O.RDONLY | libc.O.NONBLOCK);
-    if (fd < 0) return null;
-    const stat = libc.fstat(fd);
-    const text = typeof stat !== "number" && stat.isFile ? libc.readText(fd) : "";
-    const weakness = typeof stat === "number" ? null : insecure(stat);
-    libc.close(fd);
-    if (weakness !== null) complain(`insecure: ${file}: ${weakness}`);
-    return weakness === null && typeof text === "string" ? text : null;
+  const read = (file: string): string | null | Refusal => {
+    const found = readSetting(`${path}/${file}`);
+    if (found === -E.NOENT || found === -E.NOTDIR) return null;
+    if (typeof found === "number") {
+      return { reason: `${file}: ${libc.strerror(found)}`, passing: isPassing(found) };
+    }
+    if (found.weakness !== null) complain(`insecure: ${file}: ${found.weakness}`);
+    return found.weakness === null ? found.text : null;
   };
   const runs = (file: string): boolean => {
     if (libc.stat(`${path}/${file}`) === -E.NOENT) return false;
@@ -273,12 +287,26 @@ function readSettings(path: string, complain: (problem: string) => void): Settin
   return parseSettings(read, runs, complain);
 }
 
+/** What a file says, and why that must not be believed; what is no file says nothing. */
+function readSetting(path: string): { text: string; weakness: string | null } | number {
+  // Where no descriptor is free, open(2) does not tell what is not there.
+  const there = libc.stat(path);
+  if (typeof there === "number") return there;
+  if (!there.isFile) return { text: "", weakness: insecureAt(path, there) };
+  const fd = libc.openat(libc.AT_FDCWD, path, libc.O.RDONLY | libc.O.NONBLOCK);
+  if (fd < 0) return fd;
+  const [stat, text] = [libc.fstat(fd), libc.readText(fd)];
+  libc.close(fd);
+  if (typeof stat === "number") return stat;
+  return typeof text === "number" ? text : { text, weakness: insecureAt(path, stat) };
+}
+
 /** Why a file must not be run by us, or null. */
 export function whyNotProgram(path: string): string | null {
   const stat = libc.stat(path);
   if (typeof stat === "number") return libc.strerror(stat);
   if (!stat.isFile) return "not a file";
-  return libc.executableAt(libc.AT_FDCWD, path) === 0 ? insecure(stat) : "not executable";
+  return libc.executableAt(libc.AT_FDCWD, path) === 0 ? insecureAt(path, stat) : "not executable";
 }
 
 /** Why root must not run this: it belongs to somebody else, or anybody may change it. */

@@ -708,10 +708,15 @@ class Scanner {
     if (!isServiceName(name)) {
       return this.once(`name ${name}`, `${escapeBytes(name)}: cannot start: the name is reserved`);
     }
+    const settings = this.source.settings(name);
+    // It may be one that is to be down: it comes when that can be told.
+    if (settings.unread?.passing) {
+      this.once(`unread ${name}`, escapeBytes(`${name}: cannot start: ${settings.unread.reason}`));
+      return this.lookLater(name);
+    }
     const s = this.introduce(name, newborn);
     const made = this.rundir.makeService(name);
     this.check("make", name, made === -E.EXIST ? 0 : made);
-    const settings = this.source.settings(name);
     if (made >= 0 && settings.down) this.mark(s, "");
     this.delegate(s, settings);
     this.watchService(s);
@@ -1184,7 +1189,7 @@ class Scanner {
 
   private start(s: Service): void {
     const target = this.source.inspect(s.name);
-    if ("reason" in target) return this.cannotStart(s, target.reason, false);
+    if ("reason" in target) return this.cannotStart(s, target.reason, target.passing === true);
     for (const problem of target.problems) this.onceOf(s, problem);
     if (this.prepares(s)) return;
     const streams = this.openStreams(s);

@@ -18,6 +18,16 @@ test("an empty directory has those of a file", () => {
   expect(parsed({})).toEqual([PLAIN, []]);
 });
 
+test("what cannot be read is told, not taken for absent; the first of several", () => {
+  const settings = parseSettings(
+    (file) => (file === "restart" ? "never" : file < "f" ? { reason: file, passing: true } : null),
+    () => false,
+    () => {},
+  );
+  expect(settings.unread).toEqual({ reason: "down", passing: true });
+  expect([settings.restart?.text, settings.down]).toEqual(["never", false]);
+});
+
 describe("a file with one value", () => {
   const rows: [string, string, Partial<Settings>][] = [
     ["restart", "on-failure\n", { restart: { text: "on-failure", unless: [0] } }],

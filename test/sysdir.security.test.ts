@@ -25,6 +25,32 @@ function reason(name: string): string | null {
   return "reason" in found ? found.reason : null;
 }
 
+function problems(name: string): readonly string[] {
+  const found = new SysDir(dir).inspect(name);
+  return "reason" in found ? [found.reason] : found.problems;
+}
+
+/** Why its finish and its control/t are not run. */
+function programs(name: string): (string | null)[] {
+  return ["finish", "control/t"].map((file) => {
+    const found = new SysDir(dir).inspectProgram(name, file);
+    return "reason" in found ? found.reason : null;
+  });
+}
+
+/** A service directory db, all of which are links into another directory, which is returned. */
+function makePrograms(): string {
+  const home = `${top}/home`;
+  makeDirectory(home);
+  program(`${home}/program`);
+  write(`${home}/stop-signal`, "HUP\n");
+  for (const sub of ["control", "log"]) makeDirectory(`${dir}/db/${sub}`);
+  for (const file of ["run", "finish", "check", "control/t", "log/run"])
+    symlinkSync(`${home}/program`, `${dir}/db/${file}`);
+  symlinkSync(`${home}/stop-signal`, `${dir}/db/stop-signal`);
+  return home;
+}
+
 function whole(path = dir): string | null {
   const names = new SysDir(path).names();
   return Array.isArray(names) ? null : names.reason;
@@ -64,6 +90,52 @@ describe.if(isRoot)("an entry", () => {
     chmodSync(`${dir}/db/run`, 0o755);
     theirs(`${dir}/db/run`);
     expect(reason("db")).toBe("insecure: run: it belongs to uid 65534");
+  });
+
+  test("that is a directory may have its programs elsewhere, if they are root's all the way", () => {
+    const home = makePrograms();
+    expect([reason("db"), problems("db"), ...programs("db")]).toEqual([null, [], null, null]);
+    theirs(home);
+    const why = `${home}: it belongs to uid 65534`;
+    expect([reason("db"), ...programs("db")]).toEqual([
+      `insecure: run: ${why}`,
+      `finish: ${why}`,
+      `control/t: ${why}`,
+    ]);
+    expect(reason("db/log")).toBe(`insecure: run: ${why}`);
+    rmSync(`${dir}/db/run`);
+    program(`${dir}/db/run`);
+    expect([reason("db"), problems("db")]).toEqual([
+      null,
+      [`insecure: stop-signal: ${why}`, `check: ${why}`, `finish: ${why}`],
+    ]);
+  });
+
+  test("that is a directory has no programs behind links of somebody else", () => {
+    makePrograms();
+    for (const file of ["run", "finish", "control/t", "log/run"]) theirs(`${dir}/db/${file}`);
+    const why = (file: string) => `${dir}/db/${file}: it belongs to uid 65534`;
+    expect([reason("db"), reason("db/log"), ...programs("db")]).toEqual([
+      `insecure: run: ${why("run")}`,
+      `insecure: run: ${why("log/run")}`,
+      `finish: ${why("finish")}`,
+      `control/t: ${why("control/t")}`,
+    ]);
+  });
+
+  test("that is a directory may have its control elsewhere, if that is root's all the way", () => {
+    makePrograms();
+    const home = `${top}/other`;
+    makeDirectory(`${home}/control`);
+    program(`${home}/control/t`);
+    rmSync(`${dir}/db/control`, { recursive: true });
+    symlinkSync(`${home}/control`, `${dir}/db/control`);
+    expect(programs("db")).toEqual([null, null]);
+    theirs(`${home}/control`);
+    expect(programs("db")).toEqual([null, "control/t: it belongs to uid 65534"]);
+    lchownSync(`${home}/control`, 0, 0);
+    theirs(home);
+    expect(programs("db")).toEqual([null, `control/t: ${home}: it belongs to uid 65534`]);
   });
 
   test("in a directory with the sticky bit is no better", () => {

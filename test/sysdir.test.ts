@@ -1,12 +1,20 @@
 /** SYSDIR: which services there are, how each is started, or why it cannot be. */
 import { beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { JobSource } from "../src/compat/pmtr/store.ts";
+import { ProgramSource } from "../src/compat/procmgr/services.ts";
 import { E } from "../src/libc.ts";
 import { PLAIN } from "../src/settings.ts";
 import { explainSpawn, isPassing, SysDir } from "../src/sysdir.ts";
 import { link, makeDirectory, remove, rename, write } from "./lib/files.ts";
 import { outputOf, script, spawn } from "./unit/child.ts";
-import { isRoot, makeFifo, scratchDirectory, unprivileged } from "./unit/scratch.ts";
+import {
+  isRoot,
+  makeFifo,
+  scratchDirectory,
+  unprivileged,
+  withoutDescriptors,
+} from "./unit/scratch.ts";
 
 const parent = scratchDirectory();
 const dir = `${parent}/services`;
@@ -174,6 +182,45 @@ describe("an entry", () => {
   test.each(["pid", ".hidden", "..", "", "a/b"])("of the name %j is never started", (name) => {
     program(`${dir}/pid`);
     expect(sysdir.inspect(name)).toEqual({ reason: "the name is reserved" });
+  });
+});
+
+describe("the settings of a directory", () => {
+  const unread = { reason: "stop-signal: Too many open files", passing: true };
+
+  beforeEach(() => {
+    makeDirectory(`${dir}/web`);
+    program(`${dir}/web/run`);
+  });
+
+  test.each([SysDir, JobSource, ProgramSource])(
+    "that cannot be read for want of a descriptor keep it from being started: %p",
+    (Source) => {
+      const source = new Source(dir);
+      write(`${dir}/web/stop-signal`, "HUP\n");
+      const look = () => [source.inspect("web"), source.settings("web").unread];
+      expect(withoutDescriptors(look)).toEqual([unread, unread]);
+      expect(source.inspect("web")).toMatchObject({ settings: { stopSignal: 1, unread: null } });
+    },
+  );
+
+  test("that are not there need no descriptor, nor do programs", () => {
+    program(`${dir}/web/finish`);
+    const found = withoutDescriptors(() => sysdir.inspect("web"));
+    expect(found).toMatchObject({ path: "./run", settings: { ...PLAIN, finish: true } });
+  });
+
+  test("that we may not read keep it from being started until that is changed", () => {
+    write(`${dir}/web/restart`, "never\n");
+    chmodSync(`${dir}/web/restart`, 0);
+    const found = unprivileged(() => sysdir.inspect("web"));
+    expect(found).toEqual({ reason: "restart: Permission denied", passing: false });
+  });
+
+  test("are empty where they are no files, and not there where they are links to nothing", () => {
+    mkdirSync(`${dir}/web/down`);
+    symlinkSync("none", `${dir}/web/essential`);
+    expect(sysdir.settings("web")).toEqual({ ...PLAIN, down: true });
   });
 });
 

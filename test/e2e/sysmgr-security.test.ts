@@ -125,6 +125,18 @@ const insecureEntries: [string, (web: Service, box: Sandbox) => void, RegExp][] 
     },
     /^insecure: run: it belongs to uid 65534$/,
   ],
+  [
+    "a directory whose run is a link into a directory of another user",
+    (web, box) => {
+      makeDirectory(`${box.dir}/theirs`);
+      place(`${box.dir}/theirs/run`, web.script(), 0o755);
+      give(`${box.dir}/theirs`);
+      makeDirectory(`${box.dir}/web`);
+      link(`${box.dir}/theirs/run`, `${box.dir}/web/run`);
+      rename(`${box.dir}/web`, web.entry);
+    },
+    /^insecure: run: .*\/theirs: it belongs to uid 65534$/,
+  ],
 ];
 
 for (const [what, make, reason] of insecureEntries) {

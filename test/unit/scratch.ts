@@ -3,6 +3,7 @@ import { afterAll } from "bun:test";
 import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as libc from "../../src/libc.ts";
 
 export function scratchDirectory(): string {
   const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -23,6 +24,17 @@ export function unprivileged<T>(act: () => T): T {
     return act();
   } finally {
     process.seteuid?.(0);
+  }
+}
+
+/** Does something while nothing can be opened. */
+export function withoutDescriptors<T>(act: () => T): T {
+  const limits = libc.getFileLimits();
+  libc.setFileLimits({ ...limits, soft: 0 });
+  try {
+    return act();
+  } finally {
+    libc.setFileLimits(limits);
   }
 }
 

@@ -7,6 +7,7 @@
 import { createFile, makeDirectory, putFile, removeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { isServiceName } from "../../rundir.ts";
+import type { Refusal } from "../../settings.ts";
 import { SysDir, type Target } from "../../sysdir.ts";
 import type { ServiceFiles } from "./script.ts";
 
@@ -108,9 +109,11 @@ export class JobSource extends SysDir {
     return names.sort((a, b) => (places.get(a) ?? 0) - (places.get(b) ?? 0));
   }
 
-  override inspect(name: string): Target {
+  override inspect(name: string): Target | Refusal {
+    const settings = this.settings(name);
+    if (settings.unread) return settings.unread;
     const cwd = `${this.path}/${name}`;
     const argv = ["/bin/sh", "./run"];
-    return { path: "/bin/sh", argv, cwd, settings: this.settings(name), problems: [] };
+    return { path: "/bin/sh", argv, cwd, settings, problems: [] };
   }
 }

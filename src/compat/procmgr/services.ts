@@ -7,7 +7,7 @@ import { ownCommand } from "../../environment.ts";
 import { createFile, makeDirectory, putFile, removeDirectory, removeFile } from "../../files.ts";
 import * as libc from "../../libc.ts";
 import { isServiceName } from "../../rundir.ts";
-import { PLAIN, type Settings } from "../../settings.ts";
+import { PLAIN, type Refusal, type Settings } from "../../settings.ts";
 import { SysDir, type Target } from "../../sysdir.ts";
 import type { Program } from "./config.ts";
 import { LAUNCH } from "./launch.ts";
@@ -116,8 +116,9 @@ const OPTIONAL = ["restart", "restart-delay", "start", "stop", "control/t"];
  * given to sh; everything in there is the daemon's own.
  */
 export class ProgramSource extends SysDir {
-  override inspect(name: string): Target {
-    return { ...this.script(name, "run"), settings: this.settings(name) };
+  override inspect(name: string): Target | Refusal {
+    const settings = this.settings(name);
+    return settings.unread ?? { ...this.script(name, "run"), settings };
   }
 
   override settings(name: string): Settings {

@@ -76,6 +76,54 @@ scenario(
 );
 
 scenario(
+  "a directory is started again without a free descriptor only if all that it says is known",
+  async (box) => {
+    const hup = `trap 'trace hup; exit' HUP\nwhile :; do sleep 3600 & wait $!; done`;
+    const job = box.declare("job").installDirectory(hup, {}, { "stop-signal": "HUP\n" });
+    const web = box.declare("web").installDirectory();
+    const sysmgr = await box.start();
+    const [pid, other] = [await job.aged(1000), await web.aged(1000)];
+    const scarcity = new Scarcity(box, sysmgr);
+    await scarcity.begin();
+    for (const each of [pid, other]) kill(each, "SIGKILL");
+    await sysmgr.says(/job: cannot start: stop-signal: Too many open files/);
+    await until(() => sysmgr.count(/web: started/) === 2, "web is started again");
+    sysmgr.signal("SIGALRM");
+    await sysmgr.says(/cannot read SYSDIR: Too many open files/);
+    expect(job.starts).toEqual([pid]);
+    await scarcity.end();
+    await job.runningAfter(pid);
+    expect([job.status.runs, sysmgr.count(/job: cannot start/)]).toEqual(["2", 1]);
+    await job.command("down");
+    await job.traced("hup");
+    await job.is("down");
+  },
+  canLimit,
+);
+
+scenario(
+  "a directory that comes without a free descriptor is not started if it is to be down",
+  async (box) => {
+    const [web, idle] = [box.service("web"), box.declare("idle")];
+    const sysmgr = await box.start();
+    const pid = await web.running();
+    const scarcity = new Scarcity(box, sysmgr);
+    await scarcity.begin();
+    idle.installDirectory(STAY, {}, { down: "" });
+    await sysmgr.says(/idle: cannot start: down: Too many open files/);
+    expect(exists(idle.directory)).toBe(false);
+    await scarcity.end();
+    // By itself: nobody scans for it.
+    await idle.is("down");
+    await sysmgr.answers();
+    expect([idle.starts, exists(idle.file("lock")), web.pid]).toEqual([[], true, pid]);
+    await idle.command("up");
+    await idle.running();
+  },
+  canLimit,
+);
+
+scenario(
   "what was started without a free descriptor is taken over by a successor",
   async (box) => {
     const web = box.service("web");
