@@ -80,6 +80,9 @@ const OWN_FILES = [".lock", "pid", ".control"];
 /** A stop marker; `fresh`: empty, and its content may still be on the way. */
 export type FoundMarker = Marker & { readonly fresh: boolean; readonly inode: bigint };
 
+/** Why what stands at the path of RUNDIR must not be used. */
+export type Refusal = { readonly reason: string };
+
 /** Errors that say nothing of the file. */
 const CANNOT_TELL: readonly number[] = [E.MFILE, E.NFILE, E.NOMEM, E.INTR];
 
@@ -118,14 +121,20 @@ const tapFile = (name: string) => (loggedBy(name) === null ? name : `.${loggedBy
 const tapOwner = (file: string) => (file.startsWith(".") ? loggerOf(file.slice(1)) : file);
 
 export class RunDir {
+  /** `place`: where the last component of the path led when it was opened; null: it is no link. */
   private constructor(
     readonly path: string,
     private readonly fd: number,
+    private readonly place: string | number | null,
   ) {}
 
   static open(path: string): RunDir | number {
-    const fd = libc.openat(libc.AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
-    return fd < 0 ? fd : new RunDir(path, fd);
+    const flags = O.RDONLY | O.DIRECTORY;
+    const plain = libc.openat(libc.AT_FDCWD, path, flags | O.NOFOLLOW);
+    if (plain >= 0) return new RunDir(path, plain, null);
+    if (plain !== -E.NOTDIR && plain !== -E.LOOP) return plain;
+    const led = libc.openat(libc.AT_FDCWD, path, flags);
+    return led < 0 ? led : new RunDir(path, led, libc.readLink(`/proc/self/fd/${led}`));
   }
 
   /** Opens it, after making it and what leads to it. */
@@ -136,6 +145,26 @@ export class RunDir {
     const made = libc.mkdirat(libc.AT_FDCWD, path, 0o755);
     const opened = RunDir.open(path);
     return opened === -E.NOENT && made < 0 ? made : opened;
+  }
+
+  /** Opens what stands at the path now, after this one was removed. */
+  reopen(): RunDir | Refusal | number {
+    return this.succeededBy(RunDir.open(this.path));
+  }
+
+  /** The same, made again if nothing stands there. */
+  remake(): RunDir | Refusal | number {
+    return this.succeededBy(RunDir.make(this.path));
+  }
+
+  /** Others who may write beside it may have been quicker: with a directory, or a link to one. */
+  private succeededBy(next: RunDir | number): RunDir | Refusal | number {
+    if (typeof next === "number") return next;
+    const isNewLink = next.place !== null && next.place !== this.place;
+    const reason = isNewLink ? "it is another link than before" : next.weakness();
+    if (reason === null) return next;
+    next.close();
+    return { reason };
   }
 
   close(): void {

@@ -46,6 +46,9 @@ export function main(args: string[]): number {
   const rundir = RunDir.open(absolutePath(path));
   if (typeof rundir === "number")
     throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
+  // Somebody may have put another one in the place of that which sysmgr means.
+  const isOurs = rundir.weakness() === null && rundir.supervisor() === process.ppid;
+  if (!isOurs) throw new Failure(`cannot use ${path}: the sysmgr that runs us works elsewhere`);
   new Prefixer(rundir, options.has("t")).run();
   return 0;
 }
@@ -89,8 +92,8 @@ class Prefixer {
   /** Opens what is new. RUNDIR may be another one now; what was in the old one is read on. */
   private look(): void {
     if (!this.rundir.isCurrent()) {
-      const fresh = RunDir.open(this.rundir.path);
-      if (typeof fresh === "number") return;
+      const fresh = this.rundir.reopen();
+      if (!(fresh instanceof RunDir)) return;
       this.rundir.close();
       this.rundir = fresh;
     }

@@ -1022,6 +1022,16 @@ class Scanner {
     // Removed from under us: that is said, and healed, elsewhere; but it must be healed.
     if (code !== -E.NOENT)
       this.once("rundir", `cannot ${verb} ${escapeBytes(what)}: ${libc.strerror(code)}`);
+    this.healLater();
+  }
+
+  /** What stands at RUNDIR's path is not ours: said once, until it is gone. */
+  private refuse(text: string): void {
+    this.once("refused", text);
+    this.healLater();
+  }
+
+  private healLater(): void {
     this.healTimer ??= setTimeout(
       this.guarded(() => this.healStatus()),
       config.HEAL_INTERVAL,
@@ -1084,11 +1094,14 @@ class Scanner {
   }
 
   private reopenRundir(): boolean {
-    const rundir = RunDir.make(this.rundir.path);
-    if (typeof rundir === "number") {
-      this.check("make", this.rundir.path, rundir);
+    const { path } = this.rundir;
+    const rundir = this.rundir.remake();
+    if (!(rundir instanceof RunDir)) {
+      if (typeof rundir === "number") this.check("make", path, rundir);
+      else this.refuse(`cannot use ${escapeBytes(path)}: ${rundir.reason}`);
       return false;
     }
+    this.reported.delete("refused");
     this.log.write("error", "RUNDIR was removed; made again");
     this.rundir.close();
     this.rundir = rundir;
