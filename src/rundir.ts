@@ -111,6 +111,9 @@ export function loggedBy(name: string): string | null {
   return name.endsWith("/log") ? name.slice(0, -4) : null;
 }
 
+/** Where sysmgr-prefix finds the RUNDIR of sysmgr open. */
+export const RUNDIR_FD = 3;
+
 /** The outputs of a service that may be prefixed with its name. */
 export const TAPS = ["stdout", "stderr"] as const;
 export type Tap = (typeof TAPS)[number];
@@ -124,7 +127,7 @@ export class RunDir {
   /** `place`: where the last component of the path led when it was opened; null: it is no link. */
   private constructor(
     readonly path: string,
-    private readonly fd: number,
+    readonly fd: number,
     private readonly place: string | number | null,
   ) {}
 
@@ -174,6 +177,11 @@ export class RunDir {
   /** False once the path leads elsewhere, or nowhere: RUNDIR was removed or moved. */
   isCurrent(): boolean {
     return sameFile(libc.stat(this.path), libc.fstat(this.fd));
+  }
+
+  /** Does that descriptor stand for it? */
+  isBehind(fd: number): boolean {
+    return sameFile(libc.fstat(fd), libc.fstat(this.fd));
   }
 
   /** Why this directory must not be trusted by its user, or null: others could write in it. */

@@ -12,7 +12,7 @@ import { absolutePath, escapeBytes, writeAll } from "./bytes.ts";
 import { answeredHelp, Failure, parseOptions, UsageError } from "./cli.ts";
 import * as libc from "./libc.ts";
 import { IN } from "./libc.ts";
-import { RunDir, TAPS, type Tap } from "./rundir.ts";
+import { RUNDIR_FD, RunDir, TAPS, type Tap } from "./rundir.ts";
 
 export const usage = `usage: sysmgr-prefix [-hV] [-t] RUNDIR
 
@@ -47,8 +47,9 @@ export function main(args: string[]): number {
   if (typeof rundir === "number")
     throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
   // Somebody may have put another one in the place of that which sysmgr means.
-  const isOurs = rundir.weakness() === null && rundir.supervisor() === process.ppid;
-  if (!isOurs) throw new Failure(`cannot use ${path}: the sysmgr that runs us works elsewhere`);
+  if (!rundir.isBehind(RUNDIR_FD))
+    throw new Failure(`cannot use ${path}: no sysmgr has run us, or it works elsewhere`);
+  libc.close(RUNDIR_FD);
   new Prefixer(rundir, options.has("t")).run();
   return 0;
 }

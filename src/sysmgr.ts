@@ -29,6 +29,7 @@ import {
   loggedBy,
   loggerOf,
   type OnEvent,
+  RUNDIR_FD,
   RunDir,
   SUPERVISOR,
   SUPERVISOR_COMMANDS,
@@ -1640,7 +1641,10 @@ class Scanner {
             path: "/proc/self/exe",
             argv: ["sysmgr-prefix", ...prefix, this.rundir.path],
             env: new libc.Strings(runtimeEnvironment()),
-            fds: [[pipe.read, 0]],
+            fds: [
+              [pipe.read, 0],
+              [this.rundir.fd, RUNDIR_FD],
+            ],
             limits: libc.getFileLimits(),
             umask: this.umask,
           });
