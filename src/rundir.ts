@@ -80,6 +80,9 @@ const OWN_FILES = [".lock", "pid", ".control"];
 /** A stop marker; `fresh`: empty, and its content may still be on the way. */
 export type FoundMarker = Marker & { readonly fresh: boolean; readonly inode: bigint };
 
+/** Why what stands at the path of RUNDIR must not be used. */
+export type Refusal = { readonly reason: string };
+
 /** Errors that say nothing of the file. */
 const CANNOT_TELL: readonly number[] = [E.MFILE, E.NFILE, E.NOMEM, E.INTR];
 
@@ -108,6 +111,9 @@ export function loggedBy(name: string): string | null {
   return name.endsWith("/log") ? name.slice(0, -4) : null;
 }
 
+/** Where sysmgr-prefix finds the RUNDIR of sysmgr open. */
+export const RUNDIR_FD = 3;
+
 /** The outputs of a service that may be prefixed with its name. */
 export const TAPS = ["stdout", "stderr"] as const;
 export type Tap = (typeof TAPS)[number];
@@ -118,14 +124,20 @@ const tapFile = (name: string) => (loggedBy(name) === null ? name : `.${loggedBy
 const tapOwner = (file: string) => (file.startsWith(".") ? loggerOf(file.slice(1)) : file);
 
 export class RunDir {
+  /** `place`: where the last component of the path led when it was opened; null: it is no link. */
   private constructor(
     readonly path: string,
-    private readonly fd: number,
+    readonly fd: number,
+    private readonly place: string | number | null,
   ) {}
 
   static open(path: string): RunDir | number {
-    const fd = libc.openat(libc.AT_FDCWD, path, O.RDONLY | O.DIRECTORY);
-    return fd < 0 ? fd : new RunDir(path, fd);
+    const flags = O.RDONLY | O.DIRECTORY;
+    const plain = libc.openat(libc.AT_FDCWD, path, flags | O.NOFOLLOW);
+    if (plain >= 0) return new RunDir(path, plain, null);
+    if (plain !== -E.NOTDIR && plain !== -E.LOOP) return plain;
+    const led = libc.openat(libc.AT_FDCWD, path, flags);
+    return led < 0 ? led : new RunDir(path, led, libc.readLink(`/proc/self/fd/${led}`));
   }
 
   /** Opens it, after making it and what leads to it. */
@@ -138,6 +150,26 @@ export class RunDir {
     return opened === -E.NOENT && made < 0 ? made : opened;
   }
 
+  /** Opens what stands at the path now, after this one was removed. */
+  reopen(): RunDir | Refusal | number {
+    return this.succeededBy(RunDir.open(this.path));
+  }
+
+  /** The same, made again if nothing stands there. */
+  remake(): RunDir | Refusal | number {
+    return this.succeededBy(RunDir.make(this.path));
+  }
+
+  /** Others who may write beside it may have been quicker: with a directory, or a link to one. */
+  private succeededBy(next: RunDir | number): RunDir | Refusal | number {
+    if (typeof next === "number") return next;
+    const isNewLink = next.place !== null && next.place !== this.place;
+    const reason = isNewLink ? "it is another link than before" : next.weakness();
+    if (reason === null) return next;
+    next.close();
+    return { reason };
+  }
+
   close(): void {
     libc.close(this.fd);
   }
@@ -145,6 +177,11 @@ export class RunDir {
   /** False once the path leads elsewhere, or nowhere: RUNDIR was removed or moved. */
   isCurrent(): boolean {
     return sameFile(libc.stat(this.path), libc.fstat(this.fd));
+  }
+
+  /** Does that descriptor stand for it? */
+  isBehind(fd: number): boolean {
+    return sameFile(libc.fstat(fd), libc.fstat(this.fd));
   }
 
   /** Why this directory must not be trusted by its user, or null: others could write in it. */
@@ -495,18 +532,22 @@ export class RunDir {
   /**
    * Takes the commands out of a drop box, oldest first: each file `x` is renamed to `.x`,
    * to be removed by finish() once it was acted on. A leftover `.x` of a predecessor counts.
-   * Strangers are files that are no command; they stay where they are.
+   * Strangers are files that are no command; they stay where they are, and of thousands only some
+   * are told of. What bears a command's name and is no file makes way.
    */
   take<Name extends string>(name: string, known: readonly Name[]): Taken<Name> {
     const box = controlDir(name);
     const taken = new Map<Name, Order<Name> & { time: number }>();
     const strangers: string[] = [];
     let early = false;
-    for (const file of this.list(box).sort().reverse()) {
-      const command = known.find((k) => k === file || `.${k}` === file);
-      const time = command === undefined ? null : this.modified(`${box}/${file}`);
-      if (command === undefined || time === null) {
-        if (!file.startsWith(".")) strangers.push(file);
+    for (const file of this.listBox(box, known).sort().reverse()) {
+      const bare = file.startsWith(".") ? file.slice(1) : file;
+      const command = known.find((k) => k === bare);
+      const stat = command === undefined ? null : libc.lstat(`${box}/${file}`, this.fd);
+      if (typeof stat === "number") continue;
+      if (command === undefined || !stat?.isFile) {
+        if (file === bare) strangers.push(file);
+        if (command !== undefined) this.makeWay(box, file);
         continue;
       }
       // A leftover comes after a new one of the same name (".x" sorts before "x"), which
@@ -517,12 +558,47 @@ export class RunDir {
         continue;
       }
       const mine = `${box}/.${command}`;
-      if (file === command && this.renameOver(`${box}/${file}`, mine) < 0) continue;
+      if (file === command && this.takeOver(box, command) < 0) continue;
       const content = this.readFile(mine);
       const text = typeof content === "string" ? content.trim() : "";
-      taken.set(command, { command, content: text, time });
+      taken.set(command, { command, content: text, time: stat.modified });
     }
     return { orders: [...taken.values()].sort((a, b) => a.time - b.time), strangers, early };
+  }
+
+  /** What is in a drop box; of a crowd only some, and what may be a command. */
+  private listBox(box: string, known: readonly string[]): string[] {
+    const fd = libc.openat(this.fd, box, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
+    if (fd < 0) return [];
+    const [some, more] = [libc.someNamesIn(fd), libc.someNamesIn(fd)];
+    libc.close(fd);
+    if (typeof some === "number") return [];
+    if (typeof more !== "number" && more.length === 0) return some;
+    return [...new Set([...some, ...known, ...known.map((k) => `.${k}`)])];
+  }
+
+  /** Makes a command ours, whatever stands at our name for it. */
+  private takeOver(box: string, command: string): number {
+    const rename = () => libc.renameat(this.fd, `${box}/${command}`, this.fd, `${box}/.${command}`);
+    const code = rename();
+    if (!isInTheWay(code)) return code;
+    this.makeWay(box, `.${command}`);
+    return rename();
+  }
+
+  /**
+   * Moves aside what bears a command's name and is no file, and removes it. What holds thousands
+   * stays aside: everybody else would wait.
+   */
+  private makeWay(box: string, file: string): number {
+    const path = `${box}/${file}`;
+    const aside = `${box}/.aside.${Math.random().toString(36).slice(2)}`;
+    const code = libc.renameat(this.fd, path, this.fd, aside);
+    if (code < 0) return code;
+    // A command that came at this moment: removed it would be taken for answered.
+    if (this.isFile(aside)) return libc.renameat(this.fd, aside, this.fd, path);
+    this.removeAt(this.fd, aside, 0, { left: REMOVED_AT_ONCE, later: null });
+    return code;
   }
 
   /** Answers a command: its file goes away. */
@@ -537,7 +613,8 @@ export class RunDir {
 
   /** Puts a command into a drop box; a number is minus the errno. */
   request(name: string, command: Command | SupervisorCommand, content = ""): Request | number {
-    const path = `${controlDir(name)}/${command}`;
+    const box = controlDir(name);
+    const path = `${box}/${command}`;
     for (;;) {
       const fd = libc.openat(this.fd, path, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o644);
       if (fd >= 0) {
@@ -550,8 +627,12 @@ export class RunDir {
       if (fd !== -E.EXIST) return fd;
       // Somebody asked for the same and it was not acted on yet: its answer is ours.
       const theirs = libc.openat(this.fd, path, O.PATH | O.NOFOLLOW);
-      if (theirs >= 0) return new Request(theirs);
-      if (theirs !== -E.NOENT) return theirs;
+      const stat = libc.fstat(theirs);
+      if (typeof stat !== "number" && stat.isFile) return new Request(theirs);
+      if (theirs >= 0) libc.close(theirs);
+      // What is no file is no request, and its end no answer.
+      const code = theirs < 0 ? theirs : this.makeWay(box, command);
+      if (code < 0 && code !== -E.NOENT) return code;
     }
   }
 
@@ -714,18 +795,17 @@ export class RunDir {
     return libc.mkdirat(this.fd, path, 0o755);
   }
 
-  /** When a regular file was last changed; null for anything else. */
-  private modified(path: string): number | null {
+  private isFile(path: string): boolean {
     const stat = libc.lstat(path, this.fd);
-    return typeof stat !== "number" && stat.isFile ? stat.modified : null;
+    return typeof stat !== "number" && stat.isFile;
   }
 
   /** Removes what stands at a path, following no link, however its owner moves it about. */
   private removeTree(path: string): number {
-    const todo = [path];
+    const later = [path];
     let first: number | null = null;
-    for (const name of todo) {
-      const code = this.removeAt(this.fd, name, 0, todo);
+    for (const name of later) {
+      const code = this.removeAt(this.fd, name, 0, { left: Number.POSITIVE_INFINITY, later });
       first ??= code;
     }
     return first ?? 0;
@@ -733,12 +813,15 @@ export class RunDir {
 
   /**
    * One descriptor is open per level; what lies deeper than DEPTH (somebody's mischief) is moved
-   * up and removed later.
+   * up and removed later, if it is to be.
    */
-  private removeAt(dir: number, name: string, depth: number, later: string[]): number {
+  private removeAt(dir: number, name: string, depth: number, removal: Removal): number {
+    if (removal.left-- <= 0) return -E.NOTEMPTY;
     const code = libc.unlinkat(dir, name);
     if (code !== -E.ISDIR) return code;
+    const { later } = removal;
     if (depth === DEPTH) {
+      if (!later) return -E.NOTEMPTY;
       const moved = `.removed${later.length}`;
       const done = libc.renameat(dir, name, this.fd, moved);
       if (done >= 0) later.push(moved);
@@ -746,9 +829,9 @@ export class RunDir {
     }
     const fd = libc.openat(dir, name, O.RDONLY | O.DIRECTORY | O.NOFOLLOW);
     if (fd < 0) return fd;
-    const names = libc.namesIn(fd);
+    const names = later ? libc.namesIn(fd) : libc.someNamesIn(fd);
     for (const inner of typeof names === "number" ? [] : names) {
-      this.removeAt(fd, inner, depth + 1, later);
+      this.removeAt(fd, inner, depth + 1, removal);
     }
     libc.close(fd);
     return libc.rmdirat(dir, name);
@@ -780,6 +863,12 @@ function ownPid(): string {
 
 /** Levels of directories that removal opens at once. */
 const DEPTH = 32;
+
+/** How much may still be removed; and what lies too deep, or null if that may stay. */
+type Removal = { left: number; readonly later: string[] | null };
+
+/** Files and directories: some milliseconds. */
+const REMOVED_AT_ONCE = 1_000;
 
 /** Something that is no file stands where a file is to be. */
 function isInTheWay(code: number): boolean {

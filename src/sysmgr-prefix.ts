@@ -12,7 +12,7 @@ import { absolutePath, escapeBytes, writeAll } from "./bytes.ts";
 import { answeredHelp, Failure, parseOptions, UsageError } from "./cli.ts";
 import * as libc from "./libc.ts";
 import { IN } from "./libc.ts";
-import { RunDir, TAPS, type Tap } from "./rundir.ts";
+import { RUNDIR_FD, RunDir, TAPS, type Tap } from "./rundir.ts";
 
 export const usage = `usage: sysmgr-prefix [-hV] [-t] RUNDIR
 
@@ -46,6 +46,10 @@ export function main(args: string[]): number {
   const rundir = RunDir.open(absolutePath(path));
   if (typeof rundir === "number")
     throw new Failure(`cannot open ${path}: ${libc.strerror(rundir)}`);
+  // Somebody may have put another one in the place of that which sysmgr means.
+  if (!rundir.isBehind(RUNDIR_FD))
+    throw new Failure(`cannot use ${path}: no sysmgr has run us, or it works elsewhere`);
+  libc.close(RUNDIR_FD);
   new Prefixer(rundir, options.has("t")).run();
   return 0;
 }
@@ -89,8 +93,8 @@ class Prefixer {
   /** Opens what is new. RUNDIR may be another one now; what was in the old one is read on. */
   private look(): void {
     if (!this.rundir.isCurrent()) {
-      const fresh = RunDir.open(this.rundir.path);
-      if (typeof fresh === "number") return;
+      const fresh = this.rundir.reopen();
+      if (!(fresh instanceof RunDir)) return;
       this.rundir.close();
       this.rundir = fresh;
     }

@@ -29,6 +29,7 @@ import {
   loggedBy,
   loggerOf,
   type OnEvent,
+  RUNDIR_FD,
   RunDir,
   SUPERVISOR,
   SUPERVISOR_COMMANDS,
@@ -1064,6 +1065,16 @@ class Scanner {
     // Removed from under us: that is said, and healed, elsewhere; but it must be healed.
     if (code !== -E.NOENT)
       this.once("rundir", `cannot ${verb} ${escapeBytes(what)}: ${libc.strerror(code)}`);
+    this.healLater();
+  }
+
+  /** What stands at RUNDIR's path is not ours: said once, until it is gone. */
+  private refuse(text: string): void {
+    this.once("refused", text);
+    this.healLater();
+  }
+
+  private healLater(): void {
     this.healTimer ??= setTimeout(
       this.guarded(() => this.healStatus()),
       config.HEAL_INTERVAL,
@@ -1129,11 +1140,14 @@ class Scanner {
   }
 
   private reopenRundir(): boolean {
-    const rundir = RunDir.make(this.rundir.path);
-    if (typeof rundir === "number") {
-      this.check("make", this.rundir.path, rundir);
+    const { path } = this.rundir;
+    const rundir = this.rundir.remake();
+    if (!(rundir instanceof RunDir)) {
+      if (typeof rundir === "number") this.check("make", path, rundir);
+      else this.refuse(`cannot use ${escapeBytes(path)}: ${rundir.reason}`);
       return false;
     }
+    this.reported.delete("refused");
     this.log.write("error", "RUNDIR was removed; made again");
     this.rundir.close();
     this.rundir = rundir;
@@ -1681,7 +1695,10 @@ class Scanner {
             path: "/proc/self/exe",
             argv: ["sysmgr-prefix", ...prefix, this.rundir.path],
             env: new libc.Strings(runtimeEnvironment()),
-            fds: [[pipe.read, 0]],
+            fds: [
+              [pipe.read, 0],
+              [this.rundir.fd, RUNDIR_FD],
+            ],
             limits: libc.getFileLimits(),
             umask: this.umask,
           });

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import {
   linkSync,
   lstatSync,
+  mkdirSync,
   readFileSync,
   renameSync,
   symlinkSync,
@@ -36,6 +37,12 @@ beforeEach(() => {
   rundir = remade(path);
   rundir.makeService("web");
 });
+
+/** A directory of so many files. */
+function crowd(directory: string, count: number): void {
+  mkdirSync(directory, { recursive: true });
+  for (let i = 0; i < count; i++) writeFileSync(`${directory}/garbage${i}`, "");
+}
 
 /** A file in the drop box that is so many seconds old. */
 function drop(file: string, age: number, content = ""): void {
@@ -108,12 +115,28 @@ describe("taking commands out", () => {
     expect(list(box).length).toBe(8);
   });
 
-  test.each(Object.entries(hostile))("takes %s for no command", (_, make) => {
-    make(`${box}/down`, bait);
+  test.each(Object.entries(hostile))("takes %s for no command, and removes it", (_, make) => {
+    for (const file of ["down", ".up"]) make(`${box}/${file}`, bait);
     const { orders, strangers } = rundir.take("web", COMMANDS);
     expect([orders, strangers]).toEqual([[], ["down"]]);
+    expect(list(box)).toEqual([]);
     expect(readFileSync(bait, "utf8")).toBe("precious\n");
   });
+
+  test.each(["down", ".down"])(
+    "is done with a directory of thousands called %s at once",
+    (file) => {
+      crowd(`${box}/${file}`, 3_000);
+      expect(taken()).toEqual([]);
+      const [aside, ...more] = list(box);
+      expect([aside, more]).toEqual([expect.stringMatching(/^\.aside\./), []]);
+      expect(list(`${box}/${aside}`).length).toBeGreaterThan(1_000);
+      drop("down", 1);
+      expect(taken()).toEqual(["down"]);
+      rundir.finish("web", "down");
+      expect(list(box)).toEqual([aside ?? ""]);
+    },
+  );
 
   test.each(Object.entries(hostile))("is not kept from it by %s under our name", (_, make) => {
     make(`${box}/.down`, bait);
@@ -125,11 +148,18 @@ describe("taking commands out", () => {
     expect(readFileSync(bait, "utf8")).toBe("precious\n");
   });
 
-  test("finds the command among thousands of files", () => {
-    for (let i = 0; i < 3_000; i++) writeFileSync(`${box}/garbage${i}`, "");
-    drop("up", 1);
+  test("finds every command among thousands of files, in its order, and tells of some", () => {
+    drop("up", 10);
+    drop(".restart", 20);
+    crowd(box, 5_000);
+    drop("down", 30);
+    drop("hup", 5);
     const { orders, strangers } = rundir.take("web", COMMANDS);
-    expect([orders.length, strangers.length]).toEqual([1, 3_000]);
+    expect(orders.map((order) => order.command)).toEqual(["down", "restart", "up", "hup"]);
+    expect(strangers.length).toBeGreaterThan(100);
+    expect(strangers.length).toBeLessThan(2_000);
+    for (const { command } of orders) rundir.finish("web", command);
+    expect(taken()).toEqual([]);
   });
 
   test("finds nothing where there is no drop box", () => {
@@ -189,6 +219,17 @@ describe("a request", () => {
     if (typeof request !== "number") request.close();
     expect(readFileSync(bait, "utf8")).toBe("precious\n");
     expect(list(dir)).not.toContain("bait.none");
+  });
+
+  test.each(Object.entries(hostile))("makes way for itself where %s stands", (_, make) => {
+    make(`${box}/down`, bait);
+    const request = requested("down");
+    expect(list(box)).toEqual(["down"]);
+    expect([request.isAnswered(), taken(), request.isAnswered()]).toEqual([false, ["down"], false]);
+    rundir.finish("web", "down");
+    expect(request.isAnswered()).toBeTrue();
+    request.close();
+    expect(readFileSync(bait, "utf8")).toBe("precious\n");
   });
 
   test("to nobody fails", () => {

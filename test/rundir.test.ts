@@ -78,6 +78,59 @@ describe("RUNDIR", () => {
   });
 });
 
+describe("RUNDIR after it was removed", () => {
+  const link = `${dir}/link`;
+  const isOther = { reason: "it is another link than before" };
+  const close = (again: ReturnType<RunDir["remake"]>) => {
+    if (again instanceof RunDir) again.close();
+    return again instanceof RunDir ? "opened" : again;
+  };
+  const both = (of: RunDir) => [close(of.reopen()), close(of.remake())];
+
+  beforeEach(() => {
+    rmSync(link, { force: true });
+  });
+
+  test("is made again, or opened once it is there", () => {
+    rmSync(path, { recursive: true });
+    expect(both(rundir)).toEqual([-E.NOENT, "opened"]);
+    expect(both(rundir)).toEqual(["opened", "opened"]);
+  });
+
+  test("is no link to what root could use", () => {
+    renameSync(path, `${path}.elsewhere`);
+    symlinkSync(`${path}.elsewhere`, path);
+    expect(both(rundir)).toEqual([isOther, isOther]);
+    rmSync(path);
+    expect(both(rundir)).toEqual([-E.NOENT, "opened"]);
+    rmSync(`${path}.elsewhere`, { recursive: true });
+  });
+
+  test("is nothing that others may write in, or that is no directory", () => {
+    chmodSync(path, 0o777);
+    expect(both(rundir)).toEqual(Array(2).fill({ reason: "others may write in it" }));
+    rmSync(path, { recursive: true });
+    writeFileSync(path, "");
+    expect(both(rundir)).toEqual([-E.NOTDIR, -E.NOTDIR]);
+    rmSync(path);
+    symlinkSync(`${dir}/none`, path);
+    expect(both(rundir)).toEqual([-E.NOENT, -E.EXIST]);
+    rmSync(path);
+  });
+
+  test("is a link if it was one before and leads to the same place", () => {
+    symlinkSync(path, link);
+    const led = opened(RunDir.make(link));
+    remade(path).close();
+    expect([led.isCurrent(), ...both(led)]).toEqual([false, "opened", "opened"]);
+    mkdirSync(`${dir}/other`);
+    rmSync(link);
+    symlinkSync(`${dir}/other`, link);
+    expect(both(led)).toEqual([isOther, isOther]);
+    led.close();
+  });
+});
+
 describe("emptying", () => {
   test("leaves the lock, and nothing that a link leads to is touched", () => {
     const lock = rundir.lock();

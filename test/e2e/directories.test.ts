@@ -361,3 +361,31 @@ patientScenario(
   },
   have.root && have.setpriv,
 );
+
+patientScenario(
+  "a member of control-group puts nothing in the way of root's commands",
+  async (box) => {
+    const web = box.declare("web");
+    web.installDirectory(STAY, {}, { "control-group": "4711\n" });
+    const sysmgr = await box.start();
+    let pid = await web.running();
+    const member = ["setpriv", "--reuid=54321", "--regid=54321", "--groups=4711", "--"];
+    const control = web.file("control");
+    for (const way of ["mkdir -p N/deep .N/deep", "ln -s /etc N", "ln -s N N", "mkfifo N"]) {
+      // Before sysmgr could look.
+      sysmgr.signal("SIGSTOP");
+      const script = ["down", "up"].map((name) => way.replaceAll("N", name)).join("; ");
+      const made = await box.run(["sh", "-c", `cd ${control}; ${script}`], { wrapper: member });
+      expect(made.code).toBe(0);
+      const stopping = box.run(["svctl", "stop", "web"]);
+      await Bun.sleep(300);
+      sysmgr.signal("SIGCONT");
+      expect(await stopping).toMatchObject({ code: 0, err: "" });
+      await web.is("down");
+      expect((await box.run(["svctl", "start", "web"])).code).toBe(0);
+      pid = await web.runningAfter(pid);
+      await until(() => web.box.length === 0, "the drop box is empty");
+    }
+  },
+  have.root && have.setpriv,
+);

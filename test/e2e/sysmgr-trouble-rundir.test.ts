@@ -1,6 +1,6 @@
 /** RUNDIR is missing, full, or removed: services live on, and it is healed. */
 import { expect } from "bun:test";
-import { chmodSync, lstatSync, statSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, statSync } from "node:fs";
 import {
   append,
   exists,
@@ -14,9 +14,9 @@ import {
   touch,
   write,
 } from "../lib/files.ts";
-import { kill } from "../lib/processes.ts";
+import { children, kill } from "../lib/processes.ts";
 import { have, patientScenario, scenario } from "../lib/scenario.ts";
-import { trapping } from "../lib/service.ts";
+import { STAY, trapping } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 
 /** Root without the power to write where the mode says no. */
@@ -264,6 +264,74 @@ scenario("rm -rf RUNDIR, again and again, against a sysmgr that makes it again",
   }
   expect((await box.run(["sysmgr"])).err).toContain("another sysmgr works there");
   expect([web.starts.length, db.starts.length]).toEqual([1, 1]);
+});
+
+const NOBODY = 65534;
+
+for (const [what, plant, reason] of [
+  [
+    "a directory of another user",
+    (path: string) => {
+      makeDirectory(path);
+      chownSync(raw(path), NOBODY, NOBODY);
+    },
+    "it belongs to uid 65534",
+  ],
+  [
+    "a link to a directory of root's",
+    (path: string, other: string) => link(other, path),
+    "it is another link than before",
+  ],
+] as const) {
+  patientScenario(
+    `a RUNDIR in whose place ${what} is put is not used: said once, healed later`,
+    async (box) => {
+      const web = box.service("web", `echo hello\n${STAY}`);
+      const sysmgr = await box.start({ args: ["--prefix"] });
+      const pid = await web.running();
+      await sysmgr.says(/^web \| hello\n/m);
+      const other = `${box.dir}/other`;
+      makeDirectory(other);
+      // In one moment, as sysmgr sees it.
+      sysmgr.signal("SIGSTOP");
+      remove(box.rundir);
+      plant(box.rundir, other);
+      sysmgr.signal("SIGCONT");
+      await sysmgr.says(/^sysmgr: cannot use .*\n/m);
+      const [prefix] = children(sysmgr.pid).filter((p) => p.pid !== pid);
+      kill(prefix?.pid ?? 0, "SIGKILL");
+      // Some tries later.
+      for (const _ of [1, 2, 3]) {
+        sysmgr.signal("SIGALRM");
+        await Bun.sleep(1_000);
+      }
+      expect([list(box.rundir), list(other)]).toEqual([[], []]);
+      expect(sysmgr.count(/^sysmgr: cannot use/)).toBe(1);
+      expect(sysmgr.messages).toContain(`cannot use ${box.rundir}: ${reason}\n`);
+      remove(box.rundir);
+      await until(() => web.pid === pid, "web is written down again");
+      await sysmgr.says(/RUNDIR was removed; made again/);
+      await sysmgr.answers();
+      expect(web.starts.length).toBe(1);
+    },
+    have.root,
+  );
+}
+
+scenario("a RUNDIR that is a link, and is made again where that leads, is used", async (box) => {
+  const web = box.service("web");
+  const real = `${box.dir}/real`;
+  makeDirectory(real);
+  link(real, box.rundir);
+  const sysmgr = await box.start();
+  const pid = await web.running();
+  sysmgr.signal("SIGSTOP");
+  remove(real);
+  makeDirectory(real);
+  sysmgr.signal("SIGCONT");
+  await until(() => web.pid === pid, "web is written down again");
+  await sysmgr.answers();
+  expect(web.starts.length).toBe(1);
 });
 
 scenario("a RUNDIR that is moved away is made again", async (box) => {
