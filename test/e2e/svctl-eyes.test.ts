@@ -66,6 +66,7 @@ patientScenario("watch prints what happens, as text and as JSON", async (box) =>
       "m",
     ),
   );
+  await json.says(new RegExp(`"text":"up, pid ${next}, 2 runs"`));
   await box.run(["svctl", "stop", "db"]);
   await text.says(/ db: down, /);
   await one.says(/ db: down, /);
@@ -209,6 +210,7 @@ patientScenario("graph, plot and metrics of services that need each other", asyn
   const odd = box.service("a&b<\xff", "exit 3");
   await box.start({ env });
   await until(() => exists(`${box.rundir}/app/depends/web`), "app has asked");
+  await until(() => exists(web.file("depends/db")), "web has asked");
   for (const name of ["app", "web", "db"]) await box.declare(name).is("up");
   await odd.is("backoff");
   const run = async (...words: string[]) => {

@@ -2,6 +2,7 @@
 import { expect } from "bun:test";
 import { longBackoff } from "../lib/backoff.ts";
 import { shell } from "../lib/clients.ts";
+import { exists } from "../lib/files.ts";
 import { kill } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { scenario } from "../lib/scenario.ts";
@@ -131,6 +132,7 @@ scenario("waiting names what a service waits for", async (box) => {
   db.unmark();
   odd.unmark();
   await web.is("up");
+  await until(() => !exists(web.file("waiting")), "it waits no more");
   expect(await waiting()).toEqual([]);
 });
 

@@ -2,10 +2,10 @@
 import { expect } from "bun:test";
 import { longBackoff } from "../lib/backoff.ts";
 import { BLIND, onTerminal, shell } from "../lib/clients.ts";
+import { begin } from "../lib/depends.ts";
 import { kill } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario, scenario } from "../lib/scenario.ts";
-import { until } from "../lib/until.ts";
 
 const AGE = String.raw`\d+(\.\d)? (ms|s|min|h|d)`;
 
@@ -86,22 +86,25 @@ scenario("what waits: UP, starting, and for what", async (box) => {
   const db = box.service("db");
   const web = box.service("web", `${BIN}/sysmgr-depends db mail\nexec sleep 3600`);
   const mail = box.service("mail");
-  await box.start();
+  const sysmgr = await box.start();
   await box.run(["svctl", "stop", "db", "mail"]);
-  await box.run(["svctl", "restart", "web"]);
-  const shown = async () => (await box.run(["svctl", "status", "web"])).out;
-  let text = "";
-  await until(() => web.status.state === "starting", "web is starting");
-  while (!text.includes("waiting")) text = await shown();
+  await web.running();
+  await web.command("down");
+  await web.is("down");
+  await begin(sysmgr, [web]);
   await statusIs(
     box,
-    `web: UP, pid ${web.pid}, AGE, starting, waiting for db mail, 2 runs, last ended by signal TERM`,
+    `web: UP, pid ${web.pid}, AGE, starting, waiting for db mail, ${web.status.runs} runs, last ended by signal TERM`,
     "web",
   );
   expect((await box.run(["svctl", "status", "web"])).code).toBe(0);
   await box.run(["svctl", "start", "db", "mail"]);
   await web.is("up");
-  await statusIs(box, `web: UP, pid ${web.pid}, AGE, 2 runs, last ended by signal TERM`, "web");
+  await statusIs(
+    box,
+    `web: UP, pid ${web.pid}, AGE, ${web.status.runs} runs, last ended by signal TERM`,
+    "web",
+  );
   await db.running();
   await mail.running();
 });

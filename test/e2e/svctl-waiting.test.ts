@@ -95,7 +95,7 @@ patientScenario("stop --force leaves TERM to those that take it", async (box) =>
   await stubborn(box);
   const db = box.service("db", "trap 'trace term; exit 0' TERM\ntrace ready\nsleep 3600 & wait");
   await db.traced("ready");
-  const outcome = await box.run(["svctl", "--force", "-t", "1", "stop", "web", "db"]);
+  const outcome = await box.run(["svctl", "--force", "-t", "5", "stop", "web", "db"]);
   expect(outcome).toMatchObject({ code: 0, err: "" });
   expect(db.status.exit).toBe("0");
 });

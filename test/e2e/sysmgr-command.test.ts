@@ -115,10 +115,12 @@ scenario("its messages are one line per event", async (box) => {
   await web.is("backoff");
   await sysmgr.stop();
   const age = String.raw`\d+(\.\d)? m?s`;
-  expect(sysmgr.messages.split("\n")).toEqual([
+  const lines = sysmgr.messages.split("\n");
+  // Its wait may have been over before the end.
+  expect([...lines.slice(0, 2), ...lines.slice(-3)]).toEqual([
     expect.stringMatching(/^sysmgr: web: started, pid \d+$/),
     expect.stringMatching(RegExp(`^sysmgr: web: exited with 7 after ${age}; next start in 1 s$`)),
-    "sysmgr: SIGTERM: stopping 0 services",
+    expect.stringMatching(/^sysmgr: SIGTERM: stopping \d+ services$/),
     expect.stringMatching(RegExp(`^sysmgr: all stopped after ${age}$`)),
     "",
   ]);

@@ -4,7 +4,7 @@ import { statSync } from "node:fs";
 import { exists, read, touch, write } from "../lib/files.ts";
 import { children, readStat } from "../lib/processes.ts";
 import { scenario } from "../lib/scenario.ts";
-import { lingering, trapping } from "../lib/service.ts";
+import { lingeringUntil, trapping } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 
 for (const [command, signal] of [
@@ -40,8 +40,8 @@ scenario("control/kill kills, and what is wanted is started again", async (box) 
   await box.start();
   await web.traced("ready");
   await web.command("kill");
-  await web.is("backoff");
-  expect(web.status.exit).toBe("signal KILL");
+  await until(() => web.status.exit === "signal KILL", "web is killed");
+  await web.running();
   expect(exists(web.file("lock"))).toBeFalse();
 });
 
@@ -115,7 +115,8 @@ scenario("control/restart stops and starts, at once, and starts what is down", a
 });
 
 scenario("a stop that has begun is completed before an up that follows", async (box) => {
-  const web = box.service("web", lingering(0.4));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   await box.start();
   const pid = await web.running();
   await web.traced("ready");
@@ -123,6 +124,7 @@ scenario("a stop that has begun is completed before an up that follows", async (
   await web.traced("term");
   await web.command("up");
   expect(web.status).toMatchObject({ state: "stopping", wanted: "up", pid: String(pid) });
+  touch(gate);
   const next = await web.runningAfter(pid);
   await web.traced("ready", 2);
   const lives = [`start ${pid}`, "ready", "term", "gone", `start ${next}`, "ready"];
@@ -130,24 +132,28 @@ scenario("a stop that has begun is completed before an up that follows", async (
 });
 
 scenario("a dozen restarts asked for during one stop are one", async (box) => {
-  const web = box.service("web", lingering(0.4));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   await box.start();
   const pid = await web.running();
   await web.traced("ready");
   for (let i = 0; i < 12; i++) await web.command("restart");
+  touch(gate);
   await web.runningAfter(pid);
   await web.is("up");
   expect(web.starts.length).toBe(2);
 });
 
 scenario("once during a stop runs it once after that", async (box) => {
-  const web = box.service("web", lingering(0.4));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   await box.start();
   const pid = await web.running();
   await web.traced("ready");
   await web.command("down");
   await web.traced("term");
   await web.command("once");
+  touch(gate);
   await web.runningAfter(pid);
   expect(web.status.wanted).toBe("once");
 });
@@ -228,7 +234,7 @@ scenario("a person may kill a service's main process; it comes back", async (box
   const pid = await web.running();
   const { code } = await box.run(["sh", "-c", `kill $(cat ${web.file("pid")})`]);
   expect(code).toBe(0);
-  await web.is("backoff");
+  await until(() => web.status.exit === "signal TERM", "web has ended");
   await web.command("up");
   await web.runningAfter(pid);
   expect(children(sysmgr.pid).length).toBe(1);

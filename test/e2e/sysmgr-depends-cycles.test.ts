@@ -1,9 +1,9 @@
 /** Services that wait for one another: at least one says so, and nothing hangs. */
 import { expect } from "bun:test";
-import { DEPENDS, experienced, needing, waits, wanting } from "../lib/depends.ts";
+import { begin, DEPENDS, needing, stopped, waits, wanting } from "../lib/depends.ts";
 import { place } from "../lib/files.ts";
 import { patientScenario } from "../lib/scenario.ts";
-import { STAY } from "../lib/service.ts";
+import { type Service, STAY } from "../lib/service.ts";
 import type { Supervisor } from "../lib/supervisor.ts";
 import { until } from "../lib/until.ts";
 
@@ -21,8 +21,15 @@ function rotations(...names: string[]): string[] {
   });
 }
 
-async function reported(sysmgr: Supervisor, allowed: string[]): Promise<void> {
-  await until(() => reports(sysmgr).length > 0, "a cycle is reported");
+/** Starts services that are stopped, of which one says so in one of these ways, and fails. */
+async function reported(
+  sysmgr: Supervisor,
+  services: readonly Service[],
+  allowed: string[],
+): Promise<void> {
+  const failed = () => services.some((s) => s.count("code 1") + s.count("failed 1") > 0);
+  await begin(sysmgr, services, () => until(failed, "one has failed"));
+  expect(reports(sysmgr).length).toBeGreaterThan(0);
   expect(reports(sysmgr).filter((line) => !allowed.includes(line))).toEqual([]);
 }
 
@@ -33,11 +40,10 @@ for (const names of [
 ]) {
   patientScenario(`a cycle of ${names.length} is reported; who goes on comes up`, async (box) => {
     const services = names.map((name, i) =>
-      box.service(name, wanting(names[(i + 1) % names.length] ?? "")),
+      stopped(box, name, wanting(names[(i + 1) % names.length] ?? "")),
     );
-    experienced(...services);
     const sysmgr = await box.start();
-    await reported(sysmgr, rotations(...names));
+    await reported(sysmgr, services, rotations(...names));
     await until(() => services.every((s) => s.status.state === "up"), "all are up");
     // A service is up soon after its call has returned, which its script need not have traced yet.
     for (const s of services) await until(() => s.count("code 0") + s.count("code 1"), "a code");
@@ -55,12 +61,10 @@ for (const names of [
 ]) {
   patientScenario(`a cycle of ${names.length} that is broken later comes up`, async (box) => {
     const services = names.map((name, i) =>
-      box.service(name, needing(names[(i + 1) % names.length] ?? "")),
+      stopped(box, name, needing(names[(i + 1) % names.length] ?? "")),
     );
-    experienced(...services);
     const sysmgr = await box.start();
-    await reported(sysmgr, rotations(...names));
-    await until(() => services.some((s) => s.count("failed 1") > 0), "one has failed");
+    await reported(sysmgr, services, rotations(...names));
     expect(services.flatMap((s) => s.lines).filter((line) => line === "go")).toEqual([]);
     const [first] = services;
     if (first) place(first.entry, first.script(), 0o755);
@@ -70,74 +74,65 @@ for (const names of [
 }
 
 patientScenario("who waits for itself is told", async (box) => {
-  const a = box.service("a", wanting("a"));
-  experienced(a);
+  const a = stopped(box, "a", wanting("a"));
   const sysmgr = await box.start();
-  await a.traced("code 1");
+  await begin(sysmgr, [a], () => a.traced("code 1"));
   expect(reports(sysmgr)).toEqual(["sysmgr-depends: cycle: a -> a"]);
   await a.is("up");
 });
 
 patientScenario("who waits for itself among others is told at once", async (box) => {
-  const b = box.service("b");
-  const a = box.service("a", wanting("b", "./a"));
-  experienced(a);
-  await box.run(["mkdir", "-p", b.file(".")]);
-  b.mark();
+  stopped(box, "b");
+  const a = stopped(box, "a", wanting("b", "./a"));
   const sysmgr = await box.start();
-  await a.traced("code 1");
+  await begin(sysmgr, [a], () => a.traced("code 1"));
   expect(reports(sysmgr)).toEqual(["sysmgr-depends: cycle: a -> a"]);
 });
 
 patientScenario("a cycle through one of several services is found", async (box) => {
   const ends = ["x", "y", "z"].map((name) => box.service(name));
-  const a = box.service("a", wanting("x", "y", "b"));
-  const b = box.service("b", wanting("z", "c", "x"));
-  const c = box.service("c", wanting("y", "a", "z"));
-  experienced(a, b, c);
+  const a = stopped(box, "a", wanting("x", "y", "b"));
+  const b = stopped(box, "b", wanting("z", "c", "x"));
+  const c = stopped(box, "c", wanting("y", "a", "z"));
   const sysmgr = await box.start();
-  await reported(sysmgr, rotations("a", "b", "c"));
+  await reported(sysmgr, [a, b, c], rotations("a", "b", "c"));
   await until(() => [a, b, c, ...ends].every((s) => s.status.state === "up"), "all are up");
 });
 
 patientScenario("a cycle made by several calls at once is found", async (box) => {
-  const both = (x: string, y: string) =>
-    `'${DEPENDS}' ${x} & '${DEPENDS}' ${y} & wait\ntrace go\n${STAY}`;
+  const call = (name: string) => `{ '${DEPENDS}' ${name} || trace code $?; } &`;
+  const both = (x: string, y: string) => `${call(x)} ${call(y)} wait\ntrace go\n${STAY}`;
   const db = box.service("db");
-  const a = box.service("a", both("db", "b"));
-  const b = box.service("b", both("a", "db"));
-  experienced(a, b);
+  const a = stopped(box, "a", both("db", "b"));
+  const b = stopped(box, "b", both("a", "db"));
   const sysmgr = await box.start();
-  await reported(sysmgr, rotations("a", "b"));
+  await reported(sysmgr, [a, b], rotations("a", "b"));
   await until(() => [a, b, db].every((s) => s.status.state === "up"), "all are up");
 });
 
 patientScenario("a cycle of calls with -f is found, too", async (box) => {
-  const [a, b] = [box.service("a", wanting("-f", "b")), box.service("b", wanting("a"))];
-  experienced(a, b);
+  const [a, b] = [stopped(box, "a", wanting("-f", "b")), stopped(box, "b", wanting("a"))];
   const sysmgr = await box.start();
-  await reported(sysmgr, rotations("a", "b"));
+  await reported(sysmgr, [a, b], rotations("a", "b"));
   // If it was b that was told, a waits for an end of b that does not come: nothing hangs but that.
   await b.is("up");
 });
 
 patientScenario("who waits for a member of a cycle is no member", async (box) => {
-  const [a, b] = [box.service("a", wanting("b")), box.service("b", wanting("a"))];
-  const tail = box.service("tail", needing("a"));
-  experienced(a, b, tail);
+  const [a, b] = [stopped(box, "a", wanting("b")), stopped(box, "b", wanting("a"))];
+  const tail = stopped(box, "tail", needing("a"));
   const sysmgr = await box.start();
-  await reported(sysmgr, rotations("a", "b"));
+  await reported(sysmgr, [a, b, tail], rotations("a", "b"));
   await tail.traced("go");
   expect(reports(sysmgr).filter((line) => line.includes("tail"))).toEqual([]);
 });
 
 patientScenario("names in a report are fit for a terminal", async (box) => {
   const [x, y] = ["a\x1b[31m\n", "b \\"];
-  const a = box.service(x ?? "", wanting(`'${y}'`));
-  const b = box.service(y ?? "", wanting(`'${x}'`));
-  experienced(a, b);
+  const a = stopped(box, x ?? "", wanting(`'${y}'`));
+  const b = stopped(box, y ?? "", wanting(`'${x}'`));
   const sysmgr = await box.start();
-  await reported(sysmgr, rotations("a\\x1b[31m\\x0a", "b \\x5c"));
+  await reported(sysmgr, [a, b], rotations("a\\x1b[31m\\x0a", "b \\x5c"));
   await until(() => a.status.state === "up" && b.status.state === "up", "both are up");
 });
 
@@ -162,15 +157,12 @@ patientScenario(
     const hook = `trap "'${DEPENDS}' web; trace code \\$?" USR1
 trace ready\nwhile :; do sleep 3600 & wait $!; kill $!; done`;
     const db = box.service("db", hook);
-    const mail = box.service("mail");
-    await box.run(["mkdir", "-p", mail.file(".")]);
-    mail.mark();
-    const web = box.service("web", needing("db", "mail"));
-    experienced(web);
+    const mail = stopped(box, "mail");
+    const web = stopped(box, "web", needing("db", "mail"));
     const sysmgr = await box.start();
     await db.traced("ready");
     await db.is("up");
-    await waits(web);
+    await begin(sysmgr, [web]);
     await box.run(["svctl", "usr1", "db"]);
     await waits(db);
     await sysmgr.answers();
@@ -184,9 +176,9 @@ trace ready\nwhile :; do sleep 3600 & wait $!; kill $!; done`;
 
 patientScenario("cycles that begin at the same moment never hang", async (box) => {
   const names = ["a", "b", "c"];
-  const services = names.map((name, i) => box.service(name, wanting(names[(i + 1) % 3] ?? "")));
-  experienced(...services);
+  const services = names.map((name, i) => stopped(box, name, wanting(names[(i + 1) % 3] ?? "")));
   const sysmgr = await box.start();
+  await reported(sysmgr, services, rotations(...names));
   for (let round = 1; round <= 5; round++) {
     await until(() => services.every((s) => s.status.state === "up"), "all are up");
     expect(services.map((s) => s.starts.length)).toEqual(names.map(() => round));

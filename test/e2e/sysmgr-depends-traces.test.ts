@@ -1,19 +1,22 @@
 /** What calls of sysmgr-depends leave in RUNDIR, and that it is the truth. */
 import { expect } from "bun:test";
-import { asked, DEPENDS, experienced, needing, waiting, waits, wanting } from "../lib/depends.ts";
+import {
+  asked,
+  begin,
+  DEPENDS,
+  experienced,
+  needing,
+  stopped,
+  waiting,
+  waits,
+  wanting,
+} from "../lib/depends.ts";
 import { exists, makeDirectory, read, touch } from "../lib/files.ts";
 import { children, kill, lives, readStat } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
-import { type Service, STAY } from "../lib/service.ts";
+import { STAY } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
-
-function stopped(box: Sandbox, name: string): Service {
-  const service = box.service(name);
-  makeDirectory(service.file("."));
-  service.mark();
-  return service;
-}
 
 /** What a service's UP line says that it waits for. */
 async function shownWaiting(box: Sandbox, name: string): Promise<string | undefined> {
@@ -56,8 +59,7 @@ patientScenario(
   "what it still waits for is what is written down, whatever comes and goes",
   async (box) => {
     const [db, mail] = [box.service("db"), stopped(box, "mail")];
-    const web = stopped(box, "web");
-    web.install(needing("db", "mail"));
+    const web = stopped(box, "web", needing("db", "mail"));
     const sysmgr = await box.start();
     await db.is("up");
     web.unmark();
@@ -117,10 +119,9 @@ patientScenario("several calls at once are each written down, and each counts", 
   const [db, mail, dns] = ["db", "mail", "dns"].map((name) => stopped(box, name));
   if (!db || !mail || !dns) throw new Error("not three");
   const calls = ["db", "mail", "dns"].map((name) => `'${DEPENDS}' ${name} &`).join("\n");
-  const web = box.service("web", `${calls}\nwait\ntrace go\n${STAY}`);
-  experienced(web);
+  const web = stopped(box, "web", `${calls}\nwait\ntrace go\n${STAY}`);
   const sysmgr = await box.start();
-  await waits(web, 3);
+  await begin(sysmgr, [web], () => waits(web, 3));
   expect(
     waiting(web)
       .flatMap((call) => call.wants)
@@ -154,18 +155,19 @@ patientScenario(
   async (box) => {
     const db = stopped(box, "db");
     const other = box.service("other");
-    await box.start();
+    const sysmgr = await box.start();
     await other.is("up");
     const both = `'${DEPENDS}' other & '${DEPENDS}' db & '${DEPENDS}' other & '${DEPENDS}' other &`;
-    const web = box.declare("web");
-    experienced(web);
     // While the first one waits it is not up, however long the others take to begin.
-    const gate = `while [ ! -e '${web.traceFile}.gate' ]; do sleep 0.1; done`;
-    web.install(
+    const gate = `while [ ! -e '${box.dir}/gate' ]; do sleep 0.1; done`;
+    const web = stopped(
+      box,
+      "web",
       `'${DEPENDS}' db &\n${gate}\n${Array(10).fill(both).join("\n")}\nwait\ntrace go\n${STAY}`,
     );
-    await waits(web);
-    touch(`${web.traceFile}.gate`);
+    await web.is("down");
+    await begin(sysmgr, [web]);
+    touch(`${box.dir}/gate`);
     await waits(web, 11);
     const [call] = waiting(web);
     expect(call?.wants).toEqual(["db"]);
@@ -194,10 +196,9 @@ patientScenario("a call that is killed does not hold its service back", async (b
 
 patientScenario("of two calls one is killed: the other one still counts", async (box) => {
   const [db, mail] = [stopped(box, "db"), stopped(box, "mail")];
-  const web = box.service("web", `'${DEPENDS}' db & '${DEPENDS}' mail\nwait\n${STAY}`);
-  experienced(web);
+  const web = stopped(box, "web", `'${DEPENDS}' db & '${DEPENDS}' mail\nwait\n${STAY}`);
   const sysmgr = await box.start();
-  await waits(web, 2);
+  await begin(sysmgr, [web], () => waits(web, 2));
   const ofDb = waiting(web).find((call) => call.wants.includes("db"))?.pid ?? 0;
   kill(ofDb, "SIGKILL");
   await until(() => !lives(ofDb), "it is dead");

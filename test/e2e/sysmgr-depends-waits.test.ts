@@ -1,8 +1,18 @@
 /** sysmgr-depends waits until services are up, and no longer. */
 import { expect } from "bun:test";
 import { AS_NOBODY, BLIND, shell } from "../lib/clients.ts";
-import { asked, DEPENDS, experienced, needing, waiting, waits, wanting } from "../lib/depends.ts";
-import { exists, makeDirectory, place, remove, rename, touch } from "../lib/files.ts";
+import {
+  asked,
+  begin,
+  DEPENDS,
+  experienced,
+  needing,
+  stopped,
+  waiting,
+  waits,
+  wanting,
+} from "../lib/depends.ts";
+import { exists, place, remove, rename, touch } from "../lib/files.ts";
 import { descriptors, kill, lives, readStat } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
@@ -10,20 +20,11 @@ import { type Service, STAY } from "../lib/service.ts";
 import type { Supervisor } from "../lib/supervisor.ts";
 import { holds, until } from "../lib/until.ts";
 
-/** A service that is down from the beginning. */
-function stopped(box: Sandbox, name: string, body?: string): Service {
-  const service = box.service(name, body);
-  makeDirectory(service.file("."));
-  service.mark();
-  return service;
-}
-
 patientScenario("a service waits, starting, until the other one is up", async (box) => {
   const db = stopped(box, "db");
-  const web = box.service("web", checking(box.rundir, "db"));
-  experienced(web);
+  const web = stopped(box, "web", checking(box.rundir, "db"));
   const sysmgr = await box.start();
-  await waits(web);
+  await begin(sysmgr, [web]);
   await sysmgr.answers();
   expect(web.status.state).toBe("starting");
   db.unmark();
@@ -41,10 +42,9 @@ patientScenario("it does not wait for what is up", async (box) => {
 });
 
 patientScenario("it waits for up, not only for running", async (box) => {
-  const [mail, db] = [stopped(box, "mail"), box.service("db", needing("mail"))];
-  experienced(db);
-  await box.start();
-  await waits(db);
+  const [mail, db] = [stopped(box, "mail"), stopped(box, "db", needing("mail"))];
+  const sysmgr = await box.start();
+  await begin(sysmgr, [db]);
   await db.running();
   const call = box.run(["sysmgr-depends", "db"]);
   const early = await box.run(["sysmgr-depends", "-t", "1", "db"]);
@@ -69,12 +69,10 @@ function byAge(...services: Service[]): string[] {
 
 patientScenario("a chain of three comes up from its end, one after the other", async (box) => {
   const c = stopped(box, "c");
-  const b = box.service("b", checking(box.rundir, "c"));
-  const a = box.service("a", checking(box.rundir, "b"));
-  experienced(a, b);
-  await box.start();
-  await waits(a);
-  await waits(b);
+  const b = stopped(box, "b", checking(box.rundir, "c"));
+  const a = stopped(box, "a", checking(box.rundir, "b"));
+  const sysmgr = await box.start();
+  await begin(sysmgr, [a, b]);
   const states = () => [a, b, c].map((s) => s.status.state);
   expect(states()).toEqual(["starting", "starting", "down"]);
   c.unmark();
@@ -130,10 +128,9 @@ patientScenario("a chain of ten that starts all together comes up in order", asy
   const last = stopped(box, "s9");
   const services = names
     .slice(0, 9)
-    .map((name, i) => box.service(name, checking(box.rundir, `s${i + 1}`)));
-  experienced(...services);
-  await box.start();
-  for (const s of services) await waits(s);
+    .map((name, i) => stopped(box, name, checking(box.rundir, `s${i + 1}`)));
+  const sysmgr = await box.start();
+  await begin(sysmgr, services);
   last.unmark();
   await until(() => services.every((s) => s.status.state === "up"), "all are up");
   expect(byAge(...services, last)).toEqual(names.reverse());
@@ -143,12 +140,11 @@ patientScenario("a chain of ten that starts all together comes up in order", asy
 
 patientScenario("a diamond comes up: its tip first, its foot last", async (box) => {
   const tip = stopped(box, "tip");
-  const left = box.service("left", checking(box.rundir, "tip"));
-  const right = box.service("right", checking(box.rundir, "tip"));
-  const foot = box.service("foot", checking(box.rundir, "left", "right"));
-  experienced(left, right, foot);
+  const left = stopped(box, "left", checking(box.rundir, "tip"));
+  const right = stopped(box, "right", checking(box.rundir, "tip"));
+  const foot = stopped(box, "foot", checking(box.rundir, "left", "right"));
   const sysmgr = await box.start();
-  for (const s of [left, right, foot]) await waits(s);
+  await begin(sysmgr, [left, right, foot]);
   tip.unmark();
   await foot.is("up");
   const order = byAge(left, foot, tip, right);
@@ -176,9 +172,10 @@ patientScenario("several services are waited for until the last one is up", asyn
 });
 
 patientScenario("whoever needs what fails waits until it does no more", async (box) => {
-  const db = box.service("db", `[ -e '${box.dir}/good' ] || exit 1\n${STAY}`);
+  // It says when it is up, or its end would have to come before that.
+  const good = `[ -e '${box.dir}/good' ] || exit 1\necho >&7\n${STAY}`;
+  const db = box.declare("db").installDirectory(good, {}, { "notification-fd": "7" });
   const web = box.service("web", needing("db"));
-  experienced(web, db);
   await box.start();
   await waits(web);
   await until(() => Number(db.status.short) >= 2, "two short lives of db");
@@ -335,7 +332,7 @@ patientScenario("it goes on waiting for what is removed, until it is back", asyn
   await box.run(["sysmgr-depends", "-t", "1", "db"]);
   db.uninstall();
   await box.gone(db);
-  expect(exists(db.file("."))).toBeFalse();
+  await until(() => !exists(db.file(".")), "its directory is gone");
   db.install();
   await db.is("up");
   expect(await call).toEqual({ code: 0, out: "", err: "" });
@@ -452,12 +449,10 @@ patientScenario("it goes on waiting while sysmgr ends, and another one begins", 
 
 patientScenario("a chain survives kill -9 of sysmgr", async (box) => {
   const db = stopped(box, "db");
-  const web = box.service("web", needing("db"));
-  const top = box.service("top", needing("web"));
-  experienced(web, top);
+  const web = stopped(box, "web", needing("db"));
+  const top = stopped(box, "top", needing("web"));
   const sysmgr = await box.start();
-  await waits(web);
-  await waits(top);
+  await begin(sysmgr, [web, top]);
   await sysmgr.crash();
   await box.start();
   expect([web.status.state, top.status.state]).toEqual(["starting", "starting"]);
@@ -487,9 +482,9 @@ patientScenario("-f waits until a service has run and exited with 0", async (box
 });
 
 patientScenario("-f is content with what has run before", async (box) => {
-  const job = box.service("job", "exit 0");
+  const job = box.declare("job").installDirectory("exit 0", {}, { restart: "never" });
   await box.start();
-  await job.is("backoff");
+  await job.is("down");
   await box.run(["svctl", "stop", "job"]);
   expect(await box.run(["sysmgr-depends", "-f", "job"])).toEqual({ code: 0, out: "", err: "" });
 });

@@ -180,6 +180,8 @@ patientScenario(
       .join(" ");
     terminal.type(`${words}\n`);
     await terminal.says(/\nready/);
+    terminal.type("first\n");
+    await terminal.says(/got-first/);
     terminal.type("\x1a");
     await terminal.says(/Stopped/);
     terminal.type("echo shell$((1+1))\n");

@@ -1,9 +1,9 @@
 /** The stop marker: what touch(1) and rm(1) of NAME/lock do. */
 import { expect } from "bun:test";
-import { exists, remove } from "../lib/files.ts";
+import { exists, remove, touch } from "../lib/files.ts";
 import { readStat } from "../lib/processes.ts";
 import { scenario } from "../lib/scenario.ts";
-import { lingering } from "../lib/service.ts";
+import { lingeringUntil } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 
 scenario("touch lock stops a service, rm lock starts it", async (box) => {
@@ -89,24 +89,28 @@ scenario("a signal written into the marker during a stop is sent, too", async (b
 });
 
 scenario("a marker made during a restart wins", async (box) => {
-  const web = box.service("web", lingering(0.4));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   await box.start();
   await web.traced("ready");
   await web.command("restart");
   await web.traced("term");
   web.mark();
+  touch(gate);
   await web.is("down");
   expect(web.starts.length).toBe(1);
 });
 
 scenario("a marker that goes during the stop starts it again after that", async (box) => {
-  const web = box.service("web", lingering(0.4));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   await box.start();
   const pid = await web.running();
   await web.traced("ready");
   web.mark();
   await web.traced("term");
   web.unmark();
+  touch(gate);
   const next = await web.runningAfter(pid);
   expect(web.lines.slice(2, 5)).toEqual(["term", "gone", `start ${next}`]);
 });

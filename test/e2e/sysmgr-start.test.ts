@@ -5,6 +5,7 @@ import { link, list, makeDirectory, place, read, rename, write } from "../lib/fi
 import { descriptors, environment, readStat } from "../lib/processes.ts";
 import { patientScenario, scenario } from "../lib/scenario.ts";
 import { trapping } from "../lib/service.ts";
+import { until } from "../lib/until.ts";
 
 scenario("starts every executable in SYSDIR, once", async (box) => {
   const services = ["web", "db", "mail"].map((name) => box.service(name));
@@ -108,8 +109,9 @@ scenario(
     const sysmgr = await box.start({ wrapper });
     const pid = await web.running();
     await web.is("up");
-    const open = descriptors(pid);
-    expect(Object.fromEntries(open)).toEqual({
+    // Its loader has a library open for a moment.
+    await until(() => descriptors(pid).size === 3, "web has its standard streams only");
+    expect(Object.fromEntries(descriptors(pid))).toEqual({
       0: "/dev/null",
       1: descriptors(sysmgr.pid).get(1) ?? "",
       2: descriptors(sysmgr.pid).get(2) ?? "",
@@ -121,7 +123,7 @@ scenario("a service has all signals at default and unblocked, whatever sysmgr go
   const web = box.service("web");
   await box.start({ wrapper: ["sh", "-c", `trap '' PIPE INT USR1 XFSZ; exec "$@"`, "sh"] });
   const pid = await web.running();
-  await web.is("up");
+  await until(() => read(`/proc/${pid}/comm`) === "sleep\n", "web has begun");
   const status = read(`/proc/${pid}/status`) ?? "";
   for (const set of ["SigBlk", "SigIgn", "SigCgt"]) {
     expect(status).toContain(`${set}:\t0000000000000000\n`);
@@ -129,9 +131,10 @@ scenario("a service has all signals at default and unblocked, whatever sysmgr go
 });
 
 scenario("a service has the umask that sysmgr got; RUNDIR can be read by all", async (box) => {
-  const web = box.service("web", `umask >${box.dir}/umask\nexec sleep 3600`);
+  const web = box.service("web", `umask >${box.dir}/umask\ntrace umask\nexec sleep 3600`);
   await box.start({ wrapper: ["sh", "-c", 'umask 077; exec "$@"', "sh"] });
   await web.running();
+  await web.traced("umask");
   expect(read(`${box.dir}/umask`)?.trim()).toBe("0077");
   const modes = await box.run(["stat", "-c", "%a", box.rundir, web.directory, web.file("status")]);
   expect(modes.out).toBe("755\n755\n644\n");

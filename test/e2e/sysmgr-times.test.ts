@@ -1,6 +1,6 @@
 /** The keys of the status that tell when what happened: first, ready, waited. */
 import { expect } from "bun:test";
-import { DEPENDS, experienced, needing, waits } from "../lib/depends.ts";
+import { begin, DEPENDS, needing, stopped, waits } from "../lib/depends.ts";
 import { write } from "../lib/files.ts";
 import { kill } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
@@ -50,14 +50,12 @@ patientScenario("one that never came to be up was never ready", async (box) => {
 /** `web` waits for `db`, which is stopped; `before`: when it cannot have waited yet. */
 async function waitingService(box: Sandbox) {
   const before = Date.now();
-  const [db, web] = [box.service("db"), box.declare("web")];
-  await box.start();
+  const [db, web] = [box.service("db"), stopped(box, "web", needing("db"))];
+  const sysmgr = await box.start();
   await db.running();
   db.mark();
   await db.is("down");
-  experienced(web);
-  web.install(needing("db"));
-  await waits(web);
+  await begin(sysmgr, [web]);
   return { web, db, before };
 }
 
@@ -78,15 +76,14 @@ patientScenario("how long it has waited for others is told once it has", async (
 });
 
 patientScenario("two calls at the same time are not counted twice", async (box) => {
-  const [db, web] = [box.service("db"), box.declare("web")];
-  await box.start();
+  const twice = `'${DEPENDS}' db & '${DEPENDS}' db; wait $!; ${STAY}`;
+  const [db, web] = [box.service("db"), stopped(box, "web", twice)];
+  const sysmgr = await box.start();
   await db.running();
   db.mark();
   await db.is("down");
   const before = Date.now();
-  experienced(web);
-  web.install(`'${DEPENDS}' db & '${DEPENDS}' db; wait $!; ${STAY}`);
-  await waits(web, 2);
+  await begin(sysmgr, [web], () => waits(web, 2));
   const seen = performance.now();
   await until(() => performance.now() > seen + 400, "they have waited for a while");
   db.unmark();
@@ -101,8 +98,10 @@ patientScenario("who waits on when it is up counts no more", async (box) => {
   web.installDirectory(script, {}, { "notification-fd": "7" });
   box.declare("db").installDirectory(STAY, {}, { down: "" });
   const before = Date.now();
-  await box.start();
+  const sysmgr = await box.start();
   await waits(web);
+  // It looks at who waits before it is told that web is up.
+  await sysmgr.answers();
   write(`${web.entry}/gate`, "");
   await web.is("up");
   const { ready, waited } = times(web);

@@ -5,7 +5,7 @@ import { MARKER_GRACE } from "../../config.ts";
 import { place, remove, touch } from "../lib/files.ts";
 import { children, lives } from "../lib/processes.ts";
 import { scenario } from "../lib/scenario.ts";
-import { lingering, type Service, trapping } from "../lib/service.ts";
+import { lingeringUntil, type Service, trapping } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 
 scenario("a marker that comes and goes within a moment leaves the service running", async (box) => {
@@ -39,40 +39,47 @@ scenario("a marker that goes and comes within a moment leaves the service down",
   expect(web.status).toMatchObject({ state: "down", wanted: "down" });
 });
 
-/** Makes a marker as `echo once >lock` does: first it is empty. */
-function markInTwoSteps(web: Service): void {
+/** Makes a marker as `echo once >lock` does: first it is empty. How long that took, in ms. */
+function markInTwoSteps(web: Service): number {
+  const began = performance.now();
   const fd = openSync(web.file("lock"), "w");
   writeSync(fd, "once\n");
   closeSync(fd);
+  return performance.now() - began;
 }
 
 scenario("a marker written in two steps is taken when it is whole", async (box) => {
   const web = box.service("web");
   await box.start();
   const pid = await web.running();
+  const took: number[] = [];
   for (let i = 0; i < 100; i++) {
-    markInTwoSteps(web);
+    took.push(markInTwoSteps(web));
     await until(() => web.status.wanted === "once", "web is wanted once");
     remove(web.file("lock"));
     await until(() => web.status.wanted === "up", "web is wanted");
   }
+  const began = performance.now();
   const { code } = await box.run(["sh", "-c", `echo once >${web.file("lock")}`]);
+  took.push(performance.now() - began);
   expect(code).toBe(0);
   await until(() => web.status.wanted === "once", "web is wanted once");
-  expect([web.pid, web.starts.length]).toEqual([pid, 1]);
+  // Who takes longer has left an empty one.
+  if (Math.max(...took) < MARKER_GRACE) expect([web.pid, web.starts.length]).toEqual([pid, 1]);
 });
 
 scenario("a marker written in two steps again and again stops nothing", async (box) => {
   const web = box.service("web");
   await box.start();
   const pid = await web.running();
+  const took: number[] = [];
   for (let i = 0; i < 300; i++) {
-    markInTwoSteps(web);
+    took.push(markInTwoSteps(web));
     remove(web.file("lock"));
   }
-  markInTwoSteps(web);
+  took.push(markInTwoSteps(web));
   await until(() => web.status.wanted === "once", "web is wanted once");
-  expect([web.pid, web.starts.length]).toEqual([pid, 1]);
+  if (Math.max(...took) < MARKER_GRACE) expect([web.pid, web.starts.length]).toEqual([pid, 1]);
 });
 
 scenario("a marker that is still open does not count, whatever else is looked at", async (box) => {
@@ -166,7 +173,8 @@ scenario(
 );
 
 scenario("a marker made while a stop is under way holds", async (box) => {
-  const web = box.service("web", lingering(0.3));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   const sysmgr = await box.start();
   await web.traced("ready");
   await web.command("restart");
@@ -176,6 +184,7 @@ scenario("a marker made while a stop is under way holds", async (box) => {
     web.unmark();
   }
   place(web.file("lock"), "");
+  touch(gate);
   await web.is("down");
   await sysmgr.answers();
   expect(web.starts.length).toBe(1);

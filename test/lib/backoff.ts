@@ -2,13 +2,14 @@
 import { read, write } from "./files.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Service } from "./service.ts";
+import type { Supervisor } from "./supervisor.ts";
 import { until } from "./until.ts";
 
 /**
  * sysmgr over a service that ends at once: resolves when its next start is due in half a minute.
  * By then it has had two lives; a successor of the first sysmgr took it for one that had many.
  */
-export async function longBackoff(box: Sandbox, service: Service): Promise<void> {
+export async function longBackoff(box: Sandbox, service: Service): Promise<Supervisor> {
   const first = await box.start();
   await service.is("backoff");
   await first.crash();
@@ -17,6 +18,7 @@ export async function longBackoff(box: Sandbox, service: Service): Promise<void>
     service.file("status"),
     text.replace(/^short=.*$/m, "short=60").replace(/^runs=.*$/m, "runs=1"),
   );
-  await box.start();
+  const second = await box.start();
   await until(() => Number(service.status.short) > 60, "another short life");
+  return second;
 }

@@ -1,8 +1,9 @@
 /** Services that wait for others, and what is written down of it. */
-import { list, makeDirectory, read } from "./files.ts";
+import { list, makeDirectory, read, remove } from "./files.ts";
 import { readStat } from "./processes.ts";
-import { BIN } from "./sandbox.ts";
+import { BIN, type Sandbox } from "./sandbox.ts";
 import { type Service, STAY } from "./service.ts";
+import type { Supervisor } from "./supervisor.ts";
 import { until } from "./until.ts";
 
 export const DEPENDS = `${BIN}/sysmgr-depends`;
@@ -23,6 +24,44 @@ export function wanting(...args: string[]): string {
  */
 export function experienced(...services: Service[]): void {
   for (const service of services) makeDirectory(service.file("depends"));
+}
+
+/** A service that is down from the beginning. */
+export function stopped(box: Sandbox, name: string, body?: string): Service {
+  const service = box.service(name, body);
+  makeDirectory(service.file("."));
+  service.mark();
+  return service;
+}
+
+/**
+ * Starts services that are stopped. None is up before that is done, which is that all wait unless
+ * it is told: no time passes for sysmgr meanwhile. What they traced is of this life only.
+ */
+export async function begin(
+  sysmgr: Supervisor,
+  services: readonly Service[],
+  done: () => Promise<unknown> = async () => {
+    for (const service of services) await waits(service);
+  },
+): Promise<void> {
+  for (;;) {
+    experienced(...services);
+    for (const service of services) service.unmark();
+    await until(() => services.every((s) => s.status.pid), "all run");
+    sysmgr.signal("SIGSTOP");
+    await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is paused");
+    if (services.every((s) => s.status.state === "starting")) break;
+    sysmgr.signal("SIGCONT");
+    for (const service of services) service.mark();
+    for (const service of services) {
+      await service.is("down");
+      await waits(service, 0);
+      remove(service.traceFile);
+    }
+  }
+  await done();
+  sysmgr.signal("SIGCONT");
 }
 
 /** The calls of sysmgr-depends that it has written down: pid, start time, and for what. */

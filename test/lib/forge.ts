@@ -16,13 +16,18 @@ export function forge(service: Service, changes: Changes): void {
   place(service.file("status"), values.map(([key, value]) => `${key}=${value}\n`).join(""));
 }
 
+/** As a status tells it. */
+export function now(): string {
+  return (Date.now() / 1000).toFixed(3);
+}
+
 function fresh(): Changes {
   return {
     state: "down",
     wanted: "up",
     boot: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim(),
     pidns: readlinkSync("/proc/self/ns/pid").replace(/\D/g, ""),
-    since: (Date.now() / 1000).toFixed(3),
+    since: now(),
     runs: 0,
   };
 }

@@ -61,6 +61,8 @@ export function caught(pid: number): number[] {
 
 /** Does nothing when it has gone. */
 export function kill(pid: number, signal: NodeJS.Signals): void {
+  // That would be our own process group; one below 0 is meant.
+  if (pid === 0) return;
   try {
     process.kill(pid, signal);
   } catch {

@@ -32,6 +32,11 @@ trace ready
 while :; do sleep 3600 & wait $!; done`;
 }
 
+/** The same, but it ends when the gate is there: after whatever is to come before its end. */
+export function lingeringUntil(gate: string): string {
+  return lingering(0).replace("sleep 0;", `while [ ! -e ${gate} ]; do sleep 0.1; done;`);
+}
+
 export class Service {
   constructor(
     /** A byte string. */

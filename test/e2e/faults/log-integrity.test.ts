@@ -123,8 +123,6 @@ for (const logger of ["multilog", "svlogd"] as const) {
       expect({ missing, torn }).toEqual({ missing: 0, torn: 0 });
       expect(Math.min(disturbances, lives)).toBeGreaterThan(1);
     },
-    true,
-    100,
   );
 }
 

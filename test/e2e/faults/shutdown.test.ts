@@ -7,7 +7,7 @@ import { needing } from "../../lib/depends.ts";
 import { append, list, makeDirectory, read, touch, write } from "../../lib/files.ts";
 import { kill, lives } from "../../lib/processes.ts";
 import { patientScenario, scenario } from "../../lib/scenario.ts";
-import { lingering, type Service } from "../../lib/service.ts";
+import { lingering, lingeringUntil, type Service } from "../../lib/service.ts";
 import { until } from "../../lib/until.ts";
 
 const DEAF = "trap '' TERM\ntrace ready\nexec sleep 3600";
@@ -42,7 +42,9 @@ patientScenario("fifty that ignore TERM, in chains, are killed together at 7 s",
   const progress = sysmgr.messages.match(/waiting for .*/g) ?? [];
   expect(progress.length).toBeGreaterThanOrEqual(4);
   for (const line of progress) {
-    expect(line).toMatch(/^waiting for s\d+, s\d+, s\d+, s\d+, s\d+ and 45 more \([0-6] s left\)$/);
+    expect(line).toMatch(
+      /^waiting for s\d+, s\d+, s\d+, s\d+, s\d+ and \d+ more \([0-6] s left\)$/,
+    );
   }
   const left = progress.map((line) => Number(line.match(/\((\d)/)?.[1]));
   expect(left).toEqual([...left].sort().reverse());
@@ -150,7 +152,7 @@ scenario("cycles, and who depends on them or on itself, hold nobody up", async (
   expect(told.length).toBe(12);
   expect(told.indexOf("b told")).toBeGreaterThan(told.indexOf("above ends"));
   expect(told.indexOf("below told")).toBeGreaterThan(told.indexOf("a ends"));
-  expect(sysmgr.count(/waiting for/)).toBe(0);
+  expect(sysmgr.messages).not.toMatch(/KILL/);
 });
 
 scenario("it is over as soon as the last one is gone, long before any limit", async (box) => {
@@ -162,12 +164,13 @@ scenario("it is over as soon as the last one is gone, long before any limit", as
   expect(web.count("gone")).toBe(1);
   const seconds = Number(sysmgr.messages.match(/all stopped after ([\d.]+) s/)?.[1]);
   expect(seconds).toBeGreaterThanOrEqual(0.6);
-  // Before the first limit of the clock, so it was not one of them that ended it.
-  expect(seconds).toBeLessThan(3);
+  // Before anybody would be killed, so it was no limit of the clock that ended it.
+  expect(seconds).toBeLessThan(7);
 });
 
 scenario("what ends by itself, crashes or waits during a shutdown delays nothing", async (box) => {
-  const slow = box.service("slow", lingering(1));
+  const gate = `${box.dir}/gate`;
+  const slow = box.service("slow", lingeringUntil(gate));
   const [crashing, backoff] = [box.service("crashing"), box.service("backoff", "exit 1")];
   const waiting = box.service("waiting", needing("broken"));
   box.declare("broken").install("", 0o644);
@@ -182,6 +185,7 @@ scenario("what ends by itself, crashes or waits during a shutdown delays nothing
   kill(pid, "SIGKILL");
   append(`${box.rundir}/.control/scan`, "");
   sysmgr.signal("SIGALRM");
+  touch(gate);
   expect(await sysmgr.exited()).toBe(0);
   expect([slow, crashing, waiting].map((s) => s.starts.length)).toEqual([1, 1, 1]);
   expect(slow.count("gone")).toBe(1);

@@ -19,7 +19,7 @@ import {
 import { children, descriptors, kill, lives, readStat } from "../../lib/processes.ts";
 import { BIN, type Sandbox, type StartOptions } from "../../lib/sandbox.ts";
 import { have, patientScenario, scenario } from "../../lib/scenario.ts";
-import { lingering, type Service, STAY, trapping } from "../../lib/service.ts";
+import { lingering, lingeringUntil, type Service, STAY, trapping } from "../../lib/service.ts";
 import type { Supervisor } from "../../lib/supervisor.ts";
 import { until } from "../../lib/until.ts";
 
@@ -132,7 +132,7 @@ scenario("every exit during upgrades is told with its code, and answered", async
   const flapping = (i: number) => `sleep 1.${String(i * 37).padStart(3, "0")}\nexit ${i + 1}`;
   const services = Array.from({ length: 16 }, (_, i) => box.service(`s${i}`, flapping(i)));
   const sysmgr = await binary.start();
-  while (services.some((s) => s.starts.length < 3)) await upgrade(sysmgr);
+  for (let n = 0; n < 4 || services.some((s) => s.starts.length < 3); n++) await upgrade(sysmgr);
   const upgrades = sysmgr.count(/becoming /);
   expect(upgrades).toBeGreaterThan(3);
   for (const service of services) service.mark("once");
@@ -213,18 +213,22 @@ patientScenario("waits go on: a backoff, a failure, a sysmgr-depends", async (bo
   db.install(STAY, 0o644);
   const sysmgr = await binary.start();
   await waits(web);
-  await until(() => short.status.short === "3", "three short lives");
-  const before = short.status;
+  const before = await until(() => {
+    const { status } = short;
+    return Number(status.short) >= 3 && status.state === "backoff" && status;
+  }, "three short lives");
   await upgrade(sysmgr);
-  expect(short.status).toEqual(before);
-  expect(short.starts.length).toBe(3);
+  // On a slow machine that wait may be over by now.
+  const after = { status: short.status, lives: short.starts.length };
+  if (Date.now() / 1000 < Number(before.next))
+    expect(after).toEqual({ status: before, lives: Number(before.runs) });
   // It is tried once more, which is no news.
   await broken.is("failed");
   expect(broken.status.reason).toBe("not executable");
   expect(sysmgr.count(/broken: cannot start/)).toBe(1);
   db.install();
   await web.traced("go");
-  await until(() => short.starts.length === 4, "short is started again");
+  await until(() => short.starts.length > Number(before.runs), "short is started again");
   expect(Date.now() / 1000).toBeGreaterThanOrEqual(Number(before.next) - 0.01);
   expect(web.starts.length).toBe(1);
 });
@@ -382,13 +386,15 @@ patientScenario("a TERM while the new binary is asked is a TERM", async (box) =>
 
 patientScenario("an upgrade that is asked for during a shutdown is none", async (box) => {
   const binary = new Replaceable(box);
-  const web = box.service("web", lingering(1));
+  const gate = `${box.dir}/gate`;
+  const web = box.service("web", lingeringUntil(gate));
   const sysmgr = await binary.start();
   await web.traced("ready");
   sysmgr.signal("SIGTERM");
   await web.traced("term");
   sysmgr.signal("SIGUSR2");
   touch(`${box.rundir}/.control/upgrade`);
+  touch(gate);
   expect(await sysmgr.exited()).toBe(0);
   expect([sysmgr.count(/becoming/), web.starts.length]).toEqual([0, 1]);
 });
