@@ -55,7 +55,7 @@ class Stack {
     this.process = Bun.spawn(
       [
         "unshare",
-        "-fpm",
+        "-fpmi",
         "--mount-proc",
         "--kill-child",
         ...setup,
