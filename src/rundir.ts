@@ -81,7 +81,7 @@ const OWN_FILES = [".lock", "pid", ".control"];
 export type FoundMarker = Marker & { readonly fresh: boolean; readonly inode: bigint };
 
 /** Why what stands at the path of RUNDIR must not be used. */
-export type Refusal = { readonly reason: string };
+type Refusal = { readonly reason: string };
 
 /** Errors that say nothing of the file. */
 const CANNOT_TELL: readonly number[] = [E.MFILE, E.NFILE, E.NOMEM, E.INTR];

@@ -1494,7 +1494,8 @@ class Scanner {
     const lives = id !== null && stat?.started === id.started && (child || stat.state !== "Z");
     const { runs, short } = status;
     const exit = status.process && !lives ? ({ unknown: true } as const) : status.exit;
-    const rest = resting(status, this.source.settings(name));
+    const settings = this.source.settings(name);
+    const rest = resting(status, settings);
     const s = this.introduce(name, { ...newborn, ...rest, runs, short, exit });
     // Until SYSDIR was read: then it is met, or removed.
     s.missing = now();
@@ -1515,7 +1516,6 @@ class Scanner {
     this.byPid.set(id.pid, s);
     if (!child) this.followStranger(s, id);
     const state = status.process ? status.state : "starting";
-    const settings = this.source.settings(name);
     const readiness = state === "starting" ? this.openReadiness(s, settings, "old") : [];
     for (const [fd] of readiness) libc.close(fd);
     const timeout = state === "stopping" ? settings.stopTimeout : null;
@@ -1578,10 +1578,10 @@ class Scanner {
     for (const stat of proc.allStats()) {
       if (stat.session !== stat.pid || stat.state === "Z") continue;
       const environ = proc.readEnviron(stat.pid) ?? [];
-      if (getenv(SCRIPT, environ) !== undefined) continue;
       const name = getenv("SYSMGR_SERVICE", environ);
       const from = since.get(name ?? "");
       if (name === undefined || from === undefined) continue;
+      if (getenv(SCRIPT, environ) !== undefined) continue;
       if (getenv("RUNDIR", environ) !== this.rundir.path) continue;
       // A container below us may use the same path.
       if (proc.pidNamespace(stat.pid) !== this.pidns) continue;

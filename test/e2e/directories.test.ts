@@ -149,8 +149,8 @@ patientScenario("a check that hangs is killed, and run again", async (box) => {
   expect(web.starts.length).toBe(1);
 });
 
-const NOTIFYING = (gate: string) =>
-  `trace ready\nwhile [ ! -e ${gate} ]; do sleep 0.1; done\necho >&7\ntrace told $?\n${STAY}`;
+const NOTIFYING = (gate: string, say = "echo >&7") =>
+  `trace ready\nwhile [ ! -e ${gate} ]; do sleep 0.1; done\n${say}\ntrace told $?\n${STAY}`;
 
 patientScenario("with a notification-fd it is up when it writes a newline there", async (box) => {
   const web = box.declare("web");
@@ -174,12 +174,14 @@ patientScenario("with a notification-fd it is up when it writes a newline there"
   await web.is("up");
 });
 
-patientScenario(
-  "what it says while no sysmgr runs, or across an upgrade, is heard",
-  async (box) => {
+for (const [title, say] of [
+  ["what it says while no sysmgr runs, or across an upgrade, is heard", "echo >&7"],
+  ["one that has said it then, and closed it, is up in the end", "echo >&7; exec 7>&-"],
+] as const) {
+  patientScenario(title, async (box) => {
     const web = box.declare("web");
     const gate = `${box.dir}/gate`;
-    web.installDirectory(NOTIFYING(gate), {}, { "notification-fd": "7" });
+    web.installDirectory(NOTIFYING(gate, say), {}, { "notification-fd": "7" });
     const first = await box.start();
     await web.traced("ready");
     const pid = await web.running();
@@ -189,27 +191,8 @@ patientScenario(
     await box.start();
     await web.is("up");
     expect([web.pid, web.starts.length]).toEqual([pid, 1]);
-  },
-);
-
-patientScenario(
-  "one that has said it, and closed it, while no sysmgr ran is not up for ever",
-  async (box) => {
-    const web = box.declare("web");
-    const gate = `${box.dir}/gate`;
-    const script = NOTIFYING(gate).replace("echo >&7\n", "echo >&7; exec 7>&-\n");
-    web.installDirectory(script, {}, { "notification-fd": "7" });
-    const first = await box.start();
-    await web.traced("ready");
-    const pid = await web.running();
-    await first.crash();
-    touch(gate);
-    await web.traced("told 0");
-    await box.start();
-    await web.is("up");
-    expect([web.pid, web.starts.length]).toEqual([pid, 1]);
-  },
-);
+  });
+}
 
 // -------------------------------------------------------------- down, restart
 

@@ -4,6 +4,7 @@ import { AS_NOBODY, BLIND, shell } from "../lib/clients.ts";
 import {
   asked,
   begin,
+  beginFirst,
   DEPENDS,
   experienced,
   needing,
@@ -17,7 +18,6 @@ import { descriptors, kill, lives, readStat } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
 import { type Service, STAY } from "../lib/service.ts";
-import type { Supervisor } from "../lib/supervisor.ts";
 import { holds, until } from "../lib/until.ts";
 
 patientScenario("a service waits, starting, until the other one is up", async (box) => {
@@ -86,31 +86,13 @@ patientScenario("a chain of three comes up from its end, one after the other", a
   expect([a, b, c].map((s) => s.starts.length)).toEqual([1, 1, 1]);
 });
 
-/**
- * In its first life a service has 250 ms to begin its call. So that it need not be quick, no time
- * passes for sysmgr once the service runs.
- */
-async function stoppedAtStart(sysmgr: Supervisor, service: Service): Promise<void> {
-  for (;;) {
-    remove(service.file("depends"));
-    service.unmark();
-    await until(() => service.pid, `${service.name} runs`);
-    sysmgr.signal("SIGSTOP");
-    await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
-    if (service.status.state === "starting") return;
-    sysmgr.signal("SIGCONT");
-    service.mark();
-    await service.is("down");
-  }
-}
-
 patientScenario(
   "in its first life a service is not up before its call returns, either",
   async (box) => {
     const db = stopped(box, "db");
     const web = stopped(box, "web", needing("db"));
     const sysmgr = await box.start();
-    await stoppedAtStart(sysmgr, web);
+    await beginFirst(sysmgr, web);
     await waits(web);
     sysmgr.signal("SIGCONT");
     const early = await box.run(["sysmgr-depends", "-t", "1", "web"]);
@@ -418,7 +400,7 @@ patientScenario("a service that was started without a status is not up early", a
   const gate = `${box.dir}/gate`;
   web.install(`while [ ! -e '${gate}' ]; do sleep 0.1; done\n${needing("db")}`);
   const sysmgr = await box.start();
-  await stoppedAtStart(sysmgr, web);
+  await beginFirst(sysmgr, web);
   remove(web.file("status"));
   // Outside of any service that says nothing.
   await box.run(["sysmgr-depends", "-t", "1", "db"], { env: { SYSMGR_SERVICE: "web" } });

@@ -45,13 +45,30 @@ export async function begin(
     for (const service of services) await waits(service);
   },
 ): Promise<void> {
+  await beginPaused(sysmgr, services, () => experienced(...services));
+  await done();
+  sysmgr.signal("SIGCONT");
+}
+
+/** The same up to where they run, and none is up, and sysmgr is stopped; in its first life each. */
+export async function beginFirst(sysmgr: Supervisor, ...services: Service[]): Promise<void> {
+  await beginPaused(sysmgr, services, () => {
+    for (const service of services) remove(service.file("depends"));
+  });
+}
+
+async function beginPaused(
+  sysmgr: Supervisor,
+  services: readonly Service[],
+  prepare: () => void,
+): Promise<void> {
   for (;;) {
-    experienced(...services);
+    prepare();
     for (const service of services) service.unmark();
     await until(() => services.every((s) => s.status.pid), "all run");
     sysmgr.signal("SIGSTOP");
     await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is paused");
-    if (services.every((s) => s.status.state === "starting")) break;
+    if (services.every((s) => s.status.state === "starting")) return;
     sysmgr.signal("SIGCONT");
     for (const service of services) service.mark();
     for (const service of services) {
@@ -60,8 +77,6 @@ export async function begin(
       remove(service.traceFile);
     }
   }
-  await done();
-  sysmgr.signal("SIGCONT");
 }
 
 /** The calls of sysmgr-depends that it has written down: pid, start time, and for what. */

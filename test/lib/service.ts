@@ -27,14 +27,18 @@ export function trapping(...signals: string[]): string {
 
 /** Takes so many seconds to end after TERM, so that one can do something meanwhile. */
 export function lingering(seconds: number): string {
-  return `trap 'trace term; sleep ${seconds}; trace gone; exit 0' TERM
-trace ready
-while :; do sleep 3600 & wait $!; done`;
+  return endingAfter(`sleep ${seconds}`);
 }
 
 /** The same, but it ends when the gate is there: after whatever is to come before its end. */
 export function lingeringUntil(gate: string): string {
-  return lingering(0).replace("sleep 0;", `while [ ! -e ${gate} ]; do sleep 0.1; done;`);
+  return endingAfter(`while [ ! -e ${gate} ]; do sleep 0.1; done`);
+}
+
+function endingAfter(command: string): string {
+  return `trap 'trace term; ${command}; trace gone; exit 0' TERM
+trace ready
+while :; do sleep 3600 & wait $!; done`;
 }
 
 export class Service {
