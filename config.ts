@@ -25,7 +25,7 @@ export const SETTLE = 250;
 
 /**
  * The same for one that called sysmgr-depends in its last life: a slow interpreter must not
- * let a dependent slip through before that call has begun.
+ * let a dependent slip through before that call is there to be seen.
  */
 export const SETTLE_DEPENDS = 1_000;
 

@@ -122,6 +122,15 @@ export function readName(pid: number): string | null {
   return read(`/proc/${pid}/comm`)?.trimEnd() ?? null;
 }
 
+/** Those of its first thread, all that a script has; none where the kernel does not tell. */
+export function childrenOf(pid: number): number[] {
+  const text = read(`/proc/${pid}/task/${pid}/children`) ?? "";
+  return text
+    .split(" ")
+    .map(parseCount)
+    .filter((child) => child !== null);
+}
+
 /** The words that it was started with. */
 export function readCommandLine(pid: number): string[] | null {
   return read(`/proc/${pid}/cmdline`)?.split("\0") ?? null;

@@ -1001,16 +1001,16 @@ class Scanner {
 
   /** Does a sysmgr-depends run in it? Then its end wakes us, however it comes. */
   private isWaiting(s: Service): boolean {
-    const [waiter] = this.rundir.waiters(s.name);
-    if (waiter?.process.pid === s.waiter?.pid) return waiter !== undefined;
+    const waiter = this.rundir.waiters(s.name)[0]?.process ?? callIn(s.life.process);
+    if (waiter?.pid === s.waiter?.pid) return waiter !== undefined;
     // Of several that wait at the same time, the next one counts from here.
     const waited = s.waiter !== null;
     this.forgetWaiter(s);
     if (!waiter) return false;
-    const { pid, started } = waiter.process;
+    const { pid, started } = waiter;
     const begun = waited ? now() : now() - proc.ageOf(started);
     const ended = this.guarded(() => this.lookAtWaiters(s));
-    s.waiter = { pid, begun, forget: whenEnded(waiter.process, ended) };
+    s.waiter = { pid, begun, forget: whenEnded(waiter, ended) };
     return true;
   }
 
@@ -2050,6 +2050,19 @@ const NAME_ROOM = 1_024;
 /** Milliseconds of a clock that never jumps. */
 function now(): number {
   return performance.now();
+}
+
+/**
+ * A sysmgr-depends that its script runs, and that may not have written down its wait: not yet, or
+ * never, as another user. In a crowd it takes more than SETTLE until it has begun.
+ */
+function callIn(main: ProcessId | null): ProcessId | null {
+  for (const pid of main ? proc.childrenOf(main.pid) : []) {
+    if (proc.readName(pid) !== "sysmgr-depends") continue;
+    const stat = proc.readStat(pid);
+    if (stat?.session === main?.pid && stat?.state !== "Z") return stat;
+  }
+  return null;
 }
 
 /** What a service without a process was waiting for goes on after an adoption. */

@@ -6,6 +6,7 @@ import {
   DEPENDS,
   experienced,
   needing,
+  notUp,
   stopped,
   waiting,
   waits,
@@ -288,7 +289,7 @@ patientScenario("a call on behalf of another service writes nothing", async (box
   experienced(web, other);
   await box.start();
   await other.is("up");
-  await web.is("up");
+  await notUp(box, "web");
   expect([web, other].flatMap((s) => [...waiting(s), ...asked(s)])).toEqual([]);
   db.unmark();
   await web.traced("code 0");
@@ -302,11 +303,12 @@ patientScenario(
     const web = box.service("web", `${drop} '${DEPENDS}' db; trace "code $?"\n${STAY}`);
     const sysmgr = await box.start();
     await web.running();
-    await web.is("up");
+    await notUp(box, "web");
     expect(waiting(web)).toEqual([]);
     expect(web.lines.length).toBe(1);
     db.unmark();
     await web.traced("code 0");
+    await web.is("up");
     expect(sysmgr.count(/sysmgr-depends/)).toBe(0);
   },
   have.setpriv,

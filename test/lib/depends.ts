@@ -1,4 +1,5 @@
 /** Services that wait for others, and what is written down of it. */
+import { expect } from "bun:test";
 import { list, makeDirectory, read, remove } from "./files.ts";
 import { readStat } from "./processes.ts";
 import { BIN, type Sandbox } from "./sandbox.ts";
@@ -77,6 +78,13 @@ async function beginPaused(
       remove(service.traceFile);
     }
   }
+}
+
+/** It runs, and for a second nobody may go on who needs it. */
+export async function notUp(box: Sandbox, name: string): Promise<void> {
+  const early = await box.run(["sysmgr-depends", "-t", "1", name]);
+  const err = `sysmgr-depends: ${name}: not up after 1 s (starting)\n`;
+  expect(early).toEqual({ code: 1, out: "", err });
 }
 
 /** The calls of sysmgr-depends that it has written down: pid, start time, and for what. */
