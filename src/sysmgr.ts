@@ -213,8 +213,8 @@ type Service = {
   taps: Readonly<Record<Tap, number>> | null;
   /** Its process writes to its logger. */
   piped: boolean;
-  /** Its control/u has run, and may not be run again for this start. */
-  prepared: boolean;
+  /** Its control/u runs, or has run for the start that is due. */
+  prepared: "soon" | "now" | null;
   /** The sysmgr-depends in it whose end wakes us; `begun` is on the clock of now(). */
   waiter: { readonly pid: number; readonly begun: number; readonly forget: () => void } | null;
 };
@@ -790,7 +790,7 @@ class Scanner {
       input: null,
       taps: null,
       piped: false,
-      prepared: false,
+      prepared: null,
       waiter: null,
     };
     this.services.set(name, s);
@@ -1256,12 +1256,17 @@ class Scanner {
 
   /** Runs its control/u before it is started: true when the start comes after that. */
   private prepares(s: Service): boolean {
-    const prepared = s.prepared;
-    s.prepared = false;
+    if (s.prepared === "soon") return true;
+    const prepared = s.prepared === "now";
+    s.prepared = null;
     if (prepared || loggedBy(s.name) !== null || !this.source.hasProgram(s.name, "control/u"))
       return false;
+    s.prepared = "soon";
     this.runProgram(s, "control/u", [], config.CONTROL_LIMIT, () => {
-      s.prepared = true;
+      // It may have been stopped meanwhile: another start is prepared anew.
+      const isDue = s.life.state === "starting" && !s.life.process;
+      s.prepared = isDue ? "now" : null;
+      if (!isDue) return;
       this.startable.add(s);
       this.startSome();
     });

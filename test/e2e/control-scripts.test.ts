@@ -1,9 +1,10 @@
 /** control/ in a service directory: programs in place of signals, with runit's letters. */
 import { expect } from "bun:test";
-import { write } from "../lib/files.ts";
-import { lives } from "../lib/processes.ts";
+import { touch, write } from "../lib/files.ts";
+import { lives, readStat } from "../lib/processes.ts";
 import { patientScenario } from "../lib/scenario.ts";
 import { STAY, trapping } from "../lib/service.ts";
+import { until } from "../lib/until.ts";
 
 const SIGNALS = [
   ["hup", "h", "HUP"],
@@ -105,6 +106,24 @@ patientScenario("control/u runs before every start", async (box) => {
   expect(kinds.slice(0, 6)).toEqual(["u", "start", "ready", "u", "start", "ready"]);
   await web.command("down");
   await web.is("down");
+});
+
+patientScenario("control/u runs again for a start after one that was called off", async (box) => {
+  const gate = `${box.dir}/gate`;
+  const prepare = `trace u $$; until [ -e '${gate}' ]; do sleep 0.1; done`;
+  const web = box.declare("web");
+  web.installDirectory(`trace ready\n${STAY}`, { "control/u": prepare });
+  await box.start();
+  await until(() => web.lines.length, "control/u runs");
+  await web.command("down");
+  await web.is("down");
+  touch(gate);
+  const pid = Number(web.lines[0]?.split(" ")[1]);
+  await until(() => !readStat(pid), "it is reaped");
+  await web.command("up");
+  await web.traced("ready");
+  const kinds = web.lines.map((line) => line.split(" ")[0]);
+  expect(kinds).toEqual(["u", "u", "start", "ready"]);
 });
 
 patientScenario("a control script that hangs is killed, then the signal is sent", async (box) => {
