@@ -128,8 +128,11 @@ for (const [what, limit] of [
   );
 }
 
-/** Takes every block of a directory's file system, until it is told to give them back. */
-function fill(directory: string): () => void {
+/**
+ * Takes every block of a directory's file system, and each one that comes free, until it is content
+ * with those that it has, or is told to give them back.
+ */
+function fill(directory: string): { beContent(): void; giveBack(): void } {
   const junk = `${directory}/.junk`;
   const more = () => {
     try {
@@ -140,10 +143,12 @@ function fill(directory: string): () => void {
   };
   more();
   const timer = setInterval(more, 5);
-  return () => {
-    clearInterval(timer);
+  const beContent = () => clearInterval(timer);
+  const giveBack = () => {
+    beContent();
     remove(junk);
   };
+  return { beContent, giveBack };
 }
 
 patientScenario(
@@ -159,7 +164,7 @@ patientScenario(
     await db.running();
     await web.is("down");
     const rundir = `/proc/${sysmgr.pid}/root${box.rundir}`;
-    const giveBack = fill(rundir);
+    const { giveBack } = fill(rundir);
     try {
       web.unmark();
       await until(() => sysmgr.count(/web: started/) === 1, "web is started");
@@ -195,12 +200,14 @@ for (const early of [true, false]) {
         elsewhere: true,
       });
       const [pid, other] = [await web.aged(1000), await db.running()];
-      const giveBack = fill(`/proc/${other}/root${box.rundir}`);
+      const { beContent, giveBack } = fill(`/proc/${other}/root${box.rundir}`);
       try {
         kill(pid, "SIGKILL");
         await until(() => first.count(/web: started/) === 2, "web is started again");
         await first.crash();
         if (early) giveBack();
+        // It needs a block for its pid: it gets that of the pid which is there.
+        else beContent();
         const wrapper = ["nsenter", `--mount=/proc/${other}/ns/mnt`, "--"];
         await box.start({ wrapper, elsewhere: true });
       } finally {
