@@ -467,8 +467,8 @@ patientScenario("-f waits until a service has run and exited with 0", async (box
   const web = box.service("web", needing("-f", "job"));
   experienced(web);
   const sysmgr = await box.start();
-  job.mark("once");
   await job.traced("ready");
+  job.mark("once");
   await job.is("up");
   await waits(web);
   await sysmgr.answers();
