@@ -30,6 +30,8 @@ class Run {
   private readonly dir: string;
   private readonly state: string;
   private sysmgr: Supervisor | null = null;
+  /** Each once, before chance decides. */
+  private readonly first = ["service", "logger", "sysmgr"];
 
   constructor(
     private readonly box: Sandbox,
@@ -51,6 +53,10 @@ class Run {
     this.sysmgr = await this.box.start();
   }
 
+  async begun(): Promise<void> {
+    await until(() => this.lives.length, "the first life writes");
+  }
+
   /** What each life has written, as far as it could tell: after `begun`, up to `accepted`. */
   private get lives(): { begun: number; accepted: number }[] {
     return ((read(this.state) ?? "").match(/[^\n]+/g) ?? []).map((line) => {
@@ -65,7 +71,7 @@ class Run {
 
   /** Whom a random number means; returns when it works again. */
   async disturb(random: Random, logger: NodeJS.Signals): Promise<void> {
-    const victim = random.pick(["service", "logger", "sysmgr"]);
+    const victim = this.first.shift() ?? random.pick(["service", "logger", "sysmgr"]);
     if (victim === "sysmgr") {
       await this.sysmgr?.crash();
       return await this.start();
@@ -116,6 +122,7 @@ for (const logger of ["multilog", "svlogd"] as const) {
       const random = new Random(seed);
       const run = new Run(box, 1_000_000, logger);
       await run.start();
+      await run.begun();
       let disturbances = 0;
       for (; !run.isDone; disturbances++) await run.disturb(random, "SIGTERM");
       await run.finish();
