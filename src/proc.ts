@@ -81,10 +81,11 @@ export function allStats(): ProcStat[] {
     .filter((stat) => stat !== null);
 }
 
-/** True while that very process lives (a zombie does not). */
-export function isAlive(pid: number, started: number): boolean {
+/** True while that very process lives (a zombie does not), and is in that session, if one is given. */
+export function isAlive(pid: number, started: number, session?: number): boolean {
   const stat = readStat(pid);
-  return stat !== null && stat.started === started && stat.state !== "Z" && stat.state !== "X";
+  if (stat === null || stat.started !== started) return false;
+  return stat.state !== "Z" && stat.state !== "X" && (session ?? stat.session) === stat.session;
 }
 
 /** How long ago a start time (ProcStat) was, in milliseconds. */

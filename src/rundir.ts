@@ -638,13 +638,16 @@ export class RunDir {
 
   // ----------------------------------------------------------- dependencies
 
-  /** The calls of sysmgr-depends that run in a service now. */
-  waiters(name: string): Waiter[] {
+  /**
+   * The calls of sysmgr-depends that run in a service now: in the session of its main process, if
+   * that is known. One of its last life may still write, if it began as that life ended.
+   */
+  waiters(name: string, main: ProcessId | null): Waiter[] {
     return this.list(`${name}/waiting`)
       .map((file) => this.read(`${name}/waiting/${file}`, libc.readAll))
       .map((text) => (typeof text === "string" ? parseWaiter(text) : null))
       .filter((w) => w !== null)
-      .filter((w) => proc.isAlive(w.process.pid, w.process.started));
+      .filter(({ process: { pid, started } }) => proc.isAlive(pid, started, main?.pid));
   }
 
   /** Says that a process waits in a service, and for what. */

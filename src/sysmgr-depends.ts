@@ -202,9 +202,12 @@ class Wait {
     const seen = new Set<string>();
     const search = (name: string, path: string[]): string[] | null => {
       if (name === self) return [...path, name];
-      if (seen.has(name) || isUp(this.rundir.status(name))) return null;
+      const status = this.rundir.status(name);
+      if (seen.has(name) || isUp(status)) return null;
       seen.add(name);
-      const next = this.rundir.waiters(name).flatMap((w) => w.services);
+      const main = status?.process ?? null;
+      const calls = status && !main ? [] : this.rundir.waiters(name, main);
+      const next = calls.flatMap((w) => w.services);
       return firstOf(next, (n) => search(n, [...path, name]));
     };
     return firstOf(unmet, (name) => search(name, [self]));

@@ -1001,7 +1001,8 @@ class Scanner {
 
   /** Does a sysmgr-depends run in it? Then its end wakes us, however it comes. */
   private isWaiting(s: Service): boolean {
-    const waiter = this.rundir.waiters(s.name)[0]?.process ?? callIn(s.life.process);
+    const main = s.life.process;
+    const waiter = this.rundir.waiters(s.name, main)[0]?.process ?? callIn(main);
     if (waiter?.pid === s.waiter?.pid) return waiter !== undefined;
     // Of several that wait at the same time, the next one counts from here.
     const waited = s.waiter !== null;

@@ -172,7 +172,7 @@ describe("a RUNDIR full of it", () => {
       }
     }
     must(harmless(rundir.status("web")?.process), "a status", null);
-    must(rundir.waiters("web").length === 0, "a waiter", null);
+    must(rundir.waiters("web", null).length === 0, "a waiter", null);
     const pid = rundir.supervisor();
     must(pid === null || (pid > 0 && pid < 2 ** 31), "a supervisor", pid);
     rundir.marker("web");

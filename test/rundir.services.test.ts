@@ -12,7 +12,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { E } from "../src/libc.ts";
+import { E, getsid } from "../src/libc.ts";
 import { ownProcess, type RunDir } from "../src/rundir.ts";
 import { BLANK, type Status } from "../src/status.ts";
 import { list } from "./lib/files.ts";
@@ -188,18 +188,25 @@ describe("whom a service waits for", () => {
   const waiter = { process: ownProcess(), services: ["db", "a\nb", "\xff"] };
 
   test("is told by each sysmgr-depends that lives", () => {
-    expect(rundir.waiters("web")).toEqual([]);
+    expect(rundir.waiters("web", null)).toEqual([]);
     expect(rundir.writeWaiter("web", waiter)).toBe(0);
-    expect(rundir.waiters("web")).toEqual([waiter]);
+    expect(rundir.waiters("web", null)).toEqual([waiter]);
     const recycled = { pid: process.pid, started: waiter.process.started - 1 };
     rundir.writeWaiter("web", { ...waiter, process: recycled });
-    expect(rundir.waiters("web")).toEqual([]);
+    expect(rundir.waiters("web", null)).toEqual([]);
+  });
+
+  test("is told by those in the session of its main process", () => {
+    rundir.writeWaiter("web", waiter);
+    const main = { pid: getsid(0), started: 0 };
+    expect(rundir.waiters("web", main)).toEqual([waiter]);
+    expect(rundir.waiters("web", { ...main, pid: 2 ** 22 + 1 })).toEqual([]);
   });
 
   test("is told however long it is", () => {
     const services = Array.from({ length: 500 }, (_, i) => `service ${i}`);
     expect(rundir.writeWaiter("web", { ...waiter, services })).toBe(0);
-    expect(rundir.waiters("web")).toEqual([{ ...waiter, services }]);
+    expect(rundir.waiters("web", null)).toEqual([{ ...waiter, services }]);
   });
 
   test("is over when the last one takes itself away", () => {
@@ -216,7 +223,7 @@ describe("whom a service waits for", () => {
     rundir.writeWaiter("db", waiter);
     mkdirSync(`${path}/web/waiting`);
     make(`${path}/web/waiting/${process.pid}`, `${path}/db/waiting/${process.pid}`);
-    expect(rundir.waiters("web")).toEqual([]);
+    expect(rundir.waiters("web", null)).toEqual([]);
   });
 
   test("is remembered until its next life", () => {
@@ -226,7 +233,7 @@ describe("whom a service waits for", () => {
     expect(rundir.depends("web").sort()).toEqual(["a\nb", "db", "\xff"].sort());
     rundir.writeWaiter("web", waiter);
     expect(rundir.clearDepends("web")).toBeTrue();
-    expect([rundir.depends("web"), rundir.waiters("web")]).toEqual([[], []]);
+    expect([rundir.depends("web"), rundir.waiters("web", null)]).toEqual([[], []]);
   });
 
   test.each(notFiles)("is written through no link: %s in the way", (_, make) => {
@@ -246,7 +253,7 @@ describe("whom a service waits for", () => {
       rundir.addDepends("web", ["db"]);
       expect(rundir.depends("web")).toContain("db");
       expect(rundir.writeWaiter("web", waiter)).toBe(0);
-      expect(rundir.waiters("web")).toEqual([waiter]);
+      expect(rundir.waiters("web", null)).toEqual([waiter]);
       expect([kind, list(`${bait}.d`)]).toEqual([kind, []]);
     },
   );

@@ -189,7 +189,7 @@ test("nothing that stands in it costs us a descriptor", () => {
     rundir.marker("web");
     rundir.status("web");
     rundir.ownStatus("web");
-    rundir.waiters("web");
+    rundir.waiters("web", null);
     rundir.depends("web");
     rundir.take("web", COMMANDS);
     const request = rundir.request("web", "up", "x");

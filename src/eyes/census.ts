@@ -76,7 +76,7 @@ export class Census {
     if (status?.process && entry.watches.length === 1) {
       entry.watches.push(...this.watch(`${name}/waiting`, name));
     }
-    const waiters = status?.process ? this.rundir.waiters(name) : [];
+    const waiters = status?.process ? this.rundir.waiters(name, status.process) : [];
     // And nothing tells of one that was killed.
     entry.stale = waiters.length > 0;
     entry.shown = { name, status, waitingFor: waiters.flatMap((w) => w.services) };

@@ -28,7 +28,7 @@ export function withLogger(rundir: RunDir, name: string): Shown[] {
 
 export function show(rundir: RunDir, name: string): Shown {
   const status = rundir.status(name);
-  const waiters = status?.process ? rundir.waiters(name) : [];
+  const waiters = status?.process ? rundir.waiters(name, status.process) : [];
   const unknown = status === null && rundir.isMet(name);
   return { name, status, unknown, waitingFor: waiters.flatMap((w) => w.services) };
 }

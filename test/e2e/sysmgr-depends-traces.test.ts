@@ -357,6 +357,7 @@ patientScenario("what others have put into waiting/ is not believed", async (box
     3: "pid=-1\nstart=0\nfor=a\n",
     4: "\0\xff".repeat(5000),
     5: "",
+    6: `pid=${process.pid}\nstart=${start}\nfor=a\n`,
   };
   for (const [file, text] of Object.entries(lies)) {
     await Bun.write(web.file(`waiting/${file}`), Buffer.from(text, "latin1"));

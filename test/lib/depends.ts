@@ -98,9 +98,13 @@ export function waiting(service: Service): { pid: number; start: number; wants: 
   });
 }
 
-/** Waits until so many calls in it wait; resolves to their pids. */
+/** Waits until so many calls in it wait, and of this life if it runs; resolves to their pids. */
 export async function waits(service: Service, calls = 1): Promise<number[]> {
-  const alive = () => waiting(service).filter((c) => readStat(c.pid)?.started === c.start);
+  const counts = (call: { pid: number; start: number }, main: number | null) => {
+    const stat = readStat(call.pid);
+    return stat?.started === call.start && (main ?? stat.session) === stat.session;
+  };
+  const alive = () => waiting(service).filter((call) => counts(call, service.pid));
   await until(() => alive().length === calls, `${calls} calls wait in ${service.name}`);
   return alive().map((call) => call.pid);
 }
