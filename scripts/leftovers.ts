@@ -1,7 +1,7 @@
 /** leftovers.ts: finds and ends processes by the TMPDIR in their environment, which only they have. */
 import { readdirSync, readFileSync } from "node:fs";
 
-const PATIENCE_MS = 1000;
+const PATIENCE_MS = 10_000;
 const STEP_MS = 50;
 
 /** Returns "PID COMMAND" of every process whose TMPDIR is directory or below it, by pid. */
@@ -20,7 +20,7 @@ function carriers(directory: string): Map<number, string> {
   return found;
 }
 
-/** Gives the processes that carry directory a second to end, then kills them; returns the killed. */
+/** Gives the processes that carry directory ten seconds to end, then kills them; returns the killed. */
 export async function sweep(directory: string): Promise<string[]> {
   for (let waited = 0; waited < PATIENCE_MS && carriers(directory).size > 0; waited += STEP_MS) {
     await Bun.sleep(STEP_MS);

@@ -4,6 +4,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Census } from "../../src/eyes/census.ts";
+import { getsid } from "../../src/libc.ts";
 import { ownProcess, RunDir } from "../../src/rundir.ts";
 import type { Status } from "../../src/status.ts";
 import { makeDirectory, remove, rename } from "../lib/files.ts";
@@ -71,7 +72,8 @@ test("changes are seen, and told; what did not change is the same object", async
 
 test("who waits, and for what, however that changes", async () => {
   const { path, hand, write } = rundir("web");
-  write("web", { process: ownProcess(), state: "starting" });
+  // A call counts in the session of the main process.
+  write("web", { process: { pid: getsid(0), started: 0 }, state: "starting" });
   const census = open(path);
   const waiting = () => census.look()[0]?.waitingFor.join(" ");
   expect(waiting()).toBe("");

@@ -78,6 +78,8 @@ patientScenario(
     const sysmgr = await box.start();
     const pid = await web.running();
     await bad.is("failed");
+    // Nothing else is left to be read then.
+    await web.is("up");
     await failing(sysmgr, "read", "EIO:when=1", async () => {
       web.mark();
       await sysmgr.says(/cannot watch files: /);
