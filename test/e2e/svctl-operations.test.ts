@@ -241,7 +241,7 @@ for (const word of ["start", "restart", "once"]) {
     const outcome = await box.run(["svctl", word, "web"]);
     expect(outcome).toMatchObject({ code: 0, err: "" });
     expect(lives(web.pid ?? 0)).toBeTrue();
-    await web.is("up");
+    await web.running();
     expect(web.starts.length).toBe(before + 1);
   });
 }

@@ -40,7 +40,7 @@ patientScenario("stop of many: how many are done, and for whom it waits", async 
 patientScenario("an error is not written behind it", async (box) => {
   await box.start();
   const services = await stubborn(box, "web");
-  const terminal = svctl(box, ["-t", "3", "stop", "web"]);
+  const terminal = svctl(box, ["-t", "7", "stop", "web"]);
   expect(await terminal.child.exited).toBe(1);
   await terminal.says(/\^\[\[K0 of 1 done, waiting for web\r\^\[\[Ksvctl: web: not down.*\r\n$/);
   killAll(services);
@@ -129,7 +129,7 @@ for (const [what, words, env] of [
       await box.start();
       const services = await stubborn(box, "web");
       const path = { PATH: `${BIN}:${process.env.PATH}` };
-      const terminal = new OnTerminal(box, [...words, "-t", "3", "stop", "web"], {
+      const terminal = new OnTerminal(box, [...words, "-t", "7", "stop", "web"], {
         ...path,
         ...env,
       });

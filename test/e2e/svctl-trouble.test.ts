@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { lstatSync } from "node:fs";
 import { shell } from "../lib/clients.ts";
 import { exists, link, makeDirectory, remove, rename, touch, write } from "../lib/files.ts";
-import { kill, lives, readStat } from "../lib/processes.ts";
+import { kill, lives } from "../lib/processes.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
 import { type Service, trapping } from "../lib/service.ts";
 import type { Supervisor } from "../lib/supervisor.ts";
@@ -48,8 +48,7 @@ for (const [what, make] of [
 
 /** As where sysmgr could not write the status (no descriptor), until it goes on. */
 async function withoutStatus(sysmgr: Supervisor, service: Service): Promise<void> {
-  sysmgr.signal("SIGSTOP");
-  await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
+  await sysmgr.pause();
   remove(service.file("status"));
 }
 

@@ -26,11 +26,11 @@ patientScenario("force-stop and force-restart go on with KILL", async (box) => {
   await box.start();
   await web.traced("ready");
   const first = await web.running();
-  expect((await box.run(["svctl", "-t", "1", "force-restart", "web"])).code).toBe(0);
+  expect((await box.run(["svctl", "-t", "5", "force-restart", "web"])).code).toBe(0);
   expect(lives(first)).toBeFalse();
   const second = await web.runningAfter(first);
   await web.traced("ready", 2);
-  expect((await box.run(["svctl", "-t", "1", "force-stop", "web"])).code).toBe(0);
+  expect((await box.run(["svctl", "-t", "5", "force-stop", "web"])).code).toBe(0);
   expect([lives(second), web.status.exit, web.count("term")]).toEqual([false, "signal KILL", 2]);
 });
 
@@ -87,9 +87,9 @@ patientScenario("start and restart wait for who says when it is ready", async (b
   );
   await box.start();
   await web.is("down");
-  const early = await box.run(["svctl", "-t", "1", "start", "web"]);
+  const early = await box.run(["svctl", "-t", "4", "start", "web"]);
   const pid = await web.running();
-  expect(early.err).toBe(`svctl: web: not up after 1 s (pid ${pid} is not ready)\n`);
+  expect(early.err).toBe(`svctl: web: not up after 4 s (pid ${pid} is not ready)\n`);
   touch(gate);
   expect((await box.run(["svctl", "restart", "web"])).code).toBe(0);
   expect([web.status.state, web.lines.at(-1)]).toEqual(["up", "ready"]);

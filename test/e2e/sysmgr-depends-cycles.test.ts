@@ -181,6 +181,7 @@ patientScenario("cycles that begin at the same moment never hang", async (box) =
   await reported(sysmgr, services, rotations(...names));
   for (let round = 1; round <= 5; round++) {
     await until(() => services.every((s) => s.status.state === "up"), "all are up");
+    for (const service of services) await service.running();
     expect(services.map((s) => s.starts.length)).toEqual(names.map(() => round));
     // Stopped first: while one of them is still up, there is no cycle.
     if (round < 5) await box.run(["svctl", "stop", ...names]);

@@ -24,9 +24,9 @@ patientScenario("when the time is over it gives way to what is wrong", async (bo
   box.service("db");
   await box.start();
   await box.run(["svctl", "stop", "db"]);
-  const terminal = new OnTerminal(box, [DEPENDS, "-t", "3", "db"]);
+  const terminal = new OnTerminal(box, [DEPENDS, "-t", "7", "db"]);
   expect(await terminal.child.exited).toBe(1);
-  await terminal.says(/waiting for db\r\^\[\[Ksysmgr-depends: db: not up after 3 s/);
+  await terminal.says(/waiting for db\r\^\[\[Ksysmgr-depends: db: not up after 7 s/);
 });
 
 patientScenario("in a service nothing is told on the terminal of sysmgr", async (box) => {

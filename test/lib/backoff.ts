@@ -10,15 +10,18 @@ import { until } from "./until.ts";
  * By then it has had two lives; a successor of the first sysmgr took it for one that had many.
  */
 export async function longBackoff(box: Sandbox, service: Service): Promise<Supervisor> {
-  const first = await box.start();
-  await service.is("backoff");
-  await first.crash();
-  const text = read(service.file("status")) ?? "";
-  write(
-    service.file("status"),
-    text.replace(/^short=.*$/m, "short=60").replace(/^runs=.*$/m, "runs=1"),
-  );
-  const second = await box.start();
-  await until(() => Number(service.status.short) > 60, "another short life");
-  return second;
+  for (let sysmgr = await box.start(); ; ) {
+    await service.is("backoff");
+    await sysmgr.crash();
+    const text = read(service.file("status")) ?? "";
+    write(
+      service.file("status"),
+      text.replace(/^short=.*$/m, "short=60").replace(/^runs=.*$/m, "runs=1"),
+    );
+    sysmgr = await box.start();
+    const short = () => Number(service.status.short) > 60;
+    // On a busy machine even this life may last for a second, and not count as short.
+    await until(() => short() || Number(service.status.runs) > 2, "another life");
+    if (short()) return sysmgr;
+  }
 }

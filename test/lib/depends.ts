@@ -1,7 +1,7 @@
 /** Services that wait for others, and what is written down of it. */
 import { expect } from "bun:test";
 import { list, makeDirectory, read, remove } from "./files.ts";
-import { readStat } from "./processes.ts";
+import { children, readName, readStat } from "./processes.ts";
 import { BIN, type Sandbox } from "./sandbox.ts";
 import { type Service, STAY } from "./service.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -67,8 +67,7 @@ async function beginPaused(
     prepare();
     for (const service of services) service.unmark();
     await until(() => services.every((s) => s.status.pid), "all run");
-    sysmgr.signal("SIGSTOP");
-    await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is paused");
+    await sysmgr.pause();
     if (services.every((s) => s.status.state === "starting")) return;
     sysmgr.signal("SIGCONT");
     for (const service of services) service.mark();
@@ -107,6 +106,15 @@ export async function waits(service: Service, calls = 1): Promise<number[]> {
   const alive = () => waiting(service).filter((call) => counts(call, service.pid));
   await until(() => alive().length === calls, `${calls} calls wait in ${service.name}`);
   return alive().map((call) => call.pid);
+}
+
+/** Waits until it runs a sysmgr-depends other than these, written down or not. */
+export async function called(service: Service, ...before: number[]): Promise<number> {
+  const calls = () =>
+    children(service.pid ?? 0)
+      .map((child) => child.pid)
+      .filter((pid) => readName(pid) === "sysmgr-depends");
+  return await until(() => calls().find((pid) => !before.includes(pid)), "it is called");
 }
 
 /** For whom it has asked in this life. */

@@ -1,10 +1,10 @@
 /** What /proc tells of processes, for tests. */
 import { readdirSync, readlinkSync } from "node:fs";
-import { allStats, type ProcStat, readEnviron, readStat } from "../../src/proc.ts";
+import { allStats, type ProcStat, readEnviron, readName, readStat } from "../../src/proc.ts";
 import { read } from "./files.ts";
 import { until } from "./until.ts";
 
-export { readStat };
+export { readName, readStat };
 
 export function lives(pid: number): boolean {
   const stat = readStat(pid);

@@ -71,6 +71,12 @@ export class Supervisor {
     kill(this.pid, name);
   }
 
+  /** Stops it as SIGSTOP does, until SIGCONT. */
+  async pause(): Promise<void> {
+    this.signal("SIGSTOP");
+    await until(() => readStat(this.pid)?.state === "T", "sysmgr is paused");
+  }
+
   /** Waits until it has ended; resolves to its exit code, or that of what it was wrapped in. */
   async exited(): Promise<number> {
     await until(() => this.process.exitCode !== null || this.process.signalCode, "sysmgr exits");

@@ -290,8 +290,7 @@ patientScenario("STOP and CONT of sysmgr: all that came meanwhile is answered", 
   for (const service of services) await service.traced("ready");
   await services.at(-1)?.aged(1000);
   const pids = await Promise.all(services.map((s) => s.running()));
-  sysmgr.signal("SIGSTOP");
-  await until(() => readStat(sysmgr.pid)?.state === "T", "sysmgr is stopped");
+  await sysmgr.pause();
   kill(pids[0] ?? 0, "SIGKILL");
   touch(told?.file("control/hup") ?? "");
   marked?.mark();
