@@ -474,6 +474,7 @@ export class RunDir {
    */
   marker(name: string): FoundMarker | null {
     const path = `${name}/lock`;
+    const looked = Date.now();
     const fd = libc.openat(this.fd, path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
     if (fd === -E.NOENT || fd === -E.NOTDIR)
       return { ...parseMarker(null), fresh: false, inode: 0n };
@@ -482,7 +483,7 @@ export class RunDir {
     const isFile = typeof stat !== "number" && stat.isFile;
     const text = isFile ? libc.readText(fd) : "";
     if (fd >= 0) libc.close(fd);
-    const fresh = isFile && text === "" && isYoung(stat);
+    const fresh = isFile && text === "" && isYoung(stat, looked);
     const inode = typeof stat === "number" ? 0n : stat.ino;
     return { ...parseMarker(typeof text === "string" ? text : ""), fresh, inode };
   }
@@ -781,8 +782,9 @@ export class RunDir {
   }
 
   private isFresh(path: string): boolean {
+    const looked = Date.now();
     const stat = libc.lstat(path, this.fd);
-    return typeof stat !== "number" && stat.isFile && stat.size === 0 && isYoung(stat);
+    return typeof stat !== "number" && stat.isFile && stat.size === 0 && isYoung(stat, looked);
   }
 
   private exists(path: string): boolean {
@@ -879,8 +881,9 @@ function isInTheWay(code: number): boolean {
   return ways.includes(-code);
 }
 
-function isYoung(stat: libc.FileStat): boolean {
-  return Math.abs(Date.now() - stat.modified) < MARKER_GRACE;
+/** As it was when we began to look: we may have stood still since. */
+function isYoung(stat: libc.FileStat, looked: number): boolean {
+  return Math.abs(looked - stat.modified) < MARKER_GRACE;
 }
 
 function controlDir(name: string): string {

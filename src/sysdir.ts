@@ -162,6 +162,7 @@ export class SysDir implements Source {
       return typeof watch !== "number";
     };
     const onEntry = (mask: number, name: string) => {
+      if (name.startsWith(".")) return;
       if (name === "") on.moved();
       else if (this.isBeingWritten(mask, name)) on.unfinished(name);
       else on.entry(name);

@@ -296,7 +296,6 @@ class Scanner {
   private scanTimer: Timer | null = null;
   private healTimer: Timer | null = null;
   private readonly later = new Set<string>();
-  private laterTimer: Timer | null = null;
   private removalTimer: Timer | null = null;
   private tidyTimer: Timer | null = null;
   /** Events since memory was last tidied. */
@@ -492,24 +491,21 @@ class Scanner {
 
   /** A file that was made, and perhaps will not be closed: linked in, its other name gone. */
   private lookLater(name: string): void {
+    if (this.later.has(name)) return;
     this.later.add(name);
-    this.laterTimer ??= setTimeout(
-      this.guarded(() => this.lookAtLater()),
+    setTimeout(
+      this.guarded(() => this.lookNow(name)),
       config.HEAL_INTERVAL,
     );
   }
 
-  private lookAtLater(): void {
-    this.laterTimer = null;
-    const names = [...this.later];
-    this.later.clear();
-    for (const name of names) {
-      if (name === SUPERVISOR) this.obey();
-      const s = this.services.get(name);
-      if (s) this.lookAt(s);
-      if (s) this.apply(s, { type: "entry", changed: false });
-      else if (name !== SUPERVISOR && this.source.has(name)) this.meet(name);
-    }
+  private lookNow(name: string): void {
+    this.later.delete(name);
+    if (name === SUPERVISOR) this.obey();
+    const s = this.services.get(name);
+    if (s) this.lookAt(s);
+    if (s) this.apply(s, { type: "entry", changed: false });
+    else if (name !== SUPERVISOR && this.source.has(name)) this.meet(name);
   }
 
   private watchSource(): void {
@@ -581,7 +577,6 @@ class Scanner {
 
   /** One entry of SYSDIR came, went or changed. */
   private lookAtEntry(name: string): void {
-    if (name.startsWith(".")) return;
     const known = this.services.get(name);
     if (this.source.has(name)) {
       this.meet(name);
@@ -1592,7 +1587,8 @@ class Scanner {
       // A container below us may use the same path.
       if (proc.pidNamespace(stat.pid) !== this.pidns) continue;
       // Both clocks are coarse: a second either way is not an earlier life.
-      if (Date.now() - proc.ageOf(stat.started) < from - 1_000) continue;
+      const age = proc.ageOf(stat.started);
+      if (Date.now() - age < from - 1_000) continue;
       const other = found.get(name);
       if (!other || stat.started < other.started) found.set(name, stat);
     }
@@ -2012,7 +2008,8 @@ class Scanner {
     this.rundir.empty();
     this.rundir.unlock();
     this.log.write("info", `all stopped after ${formatAge(now() - shutdown.began)}`);
-    this.ended.resolve(shutdown.code ?? (this.mainExit ? exitCode(this.mainExit) : 0));
+    const exit = this.mainExit ?? (this.main && { signal: SIGNALS.KILL });
+    this.ended.resolve(shutdown.code ?? (exit ? exitCode(exit) : 0));
   }
 }
 

@@ -109,6 +109,18 @@ describe("an entry is told of", () => {
     expect(await news()).toEqual(["web"]);
   });
 
+  test("but not while its name is hidden", async () => {
+    watch();
+    const fd = openSync(`${dir}/.web`, "w");
+    mkdirSync(`${dir}/.db`);
+    expect(await news()).toEqual([]);
+    closeSync(fd);
+    expect(await news()).toEqual([]);
+    expect(unfinished).not.toContain(".web");
+    renameSync(`${dir}/.web`, `${dir}/web`);
+    expect(await news()).toEqual(["web"]);
+  });
+
   test("that was linked in, its other name removed at once", async () => {
     writeFileSync(`${dir}/.web.new`, "");
     watch();

@@ -10,7 +10,7 @@ import {
   Supervised,
   serviceDirectory,
 } from "../lib/frontends.ts";
-import { environment, kill, lives } from "../lib/processes.ts";
+import { environmentWith, kill, lives } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { have as haveAll, patientScenario, scenario } from "../lib/scenario.ts";
 import { until } from "../lib/until.ts";
@@ -90,10 +90,8 @@ patientScenario("nested ones do not meet: what they inherit is not read", async 
   const web = new Supervised(serviceDirectory(inner, "web"));
   const env = { RUNDIR: "/nonexistent", SYSDIR: "/nonexistent" };
   const runsvdir = FrontEnd.start(box, ["runsvdir", outer], { env });
-  const found = environment(await web.runs());
-  for (const v of [`RUNDIR=${inner}/.sysmgr`, `SYSDIR=${inner}`, "SYSMGR_SERVICE=web"]) {
-    expect(found).toContain(v);
-  }
+  const pid = await web.runs();
+  await environmentWith(pid, `RUNDIR=${inner}/.sysmgr`, `SYSDIR=${inner}`, "SYSMGR_SERVICE=web");
   expect(list(`${outer}/.sysmgr`)).not.toContain("web");
   expect(await runsvdir.end("SIGHUP")).toBe(111);
   // TERM to the inner one has left its services running.

@@ -20,8 +20,9 @@ patientScenario("TERM ends it and leaves the service; the next one takes it over
   await web.served(box);
   const pid = await web.runs();
   await until(() => web.flags === "18 pid 0 117", "its status is told");
+  const bridge = first.bridge ?? 0;
   expect(await first.end("SIGTERM")).toBe("SIGTERM");
-  await until(() => web.file("sysmgr") === null, "nobody serves it");
+  await until(() => web.file("sysmgr") === null && !lives(bridge), "nobody serves it");
   expect(lives(pid)).toBeTrue();
   const second = FrontEnd.start(box, ["supervise", web.path]);
   await web.served(box);

@@ -12,7 +12,7 @@ import {
   Supervised,
   serviceDirectory,
 } from "../lib/frontends.ts";
-import { kill, lives } from "../lib/processes.ts";
+import { kill, lives, readStat } from "../lib/processes.ts";
 import { BIN, type Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario, scenario } from "../lib/scenario.ts";
 import { until } from "../lib/until.ts";
@@ -223,13 +223,14 @@ patientScenario("one that was paused when nobody looked is told to be paused", a
   const { dir, runsvdir } = await begin(box, (parent) => void serviceDirectory(parent, "web"));
   const web = new Supervised(`${dir}/web`);
   await web.served(box);
-  await web.runs();
+  const pid = await web.runs();
   const bridge = await until(() => runsvdir.bridge, "there is a bridge");
   kill(bridge, "SIGSTOP");
   const state = `${dir}/.sysmgr/web`;
   rename(state, `${box.dir}/old`);
   await until(() => exists(`${state}/status`), "it is made again");
   await box.run(["svctl", "-d", dir, "-r", `${dir}/.sysmgr`, "-q", "pause", "web"]);
+  await until(() => readStat(pid)?.state === "T", "it is paused");
   kill(bridge, "SIGCONT");
   await web.is("run, paused");
   kill(bridge, "SIGKILL");
@@ -271,7 +272,7 @@ patientScenario(
     rename(`${dir}/.next`, `${dir}/web`);
     kill(pid, "SIGKILL");
     await two.served(box);
-    expect(await two.runs()).not.toBe(pid);
+    await two.runs(pid);
     expect(one.file("sysmgr")).toBeNull();
     expect(await runsvdir.end("SIGHUP")).toBe(111);
   },

@@ -102,6 +102,7 @@ for (const [who, uid] of USERS) {
       container.service("web", "echo started; exec sleep 3600");
       container.start(["sysmgr", "--prefix", "--", ...MAIN], { uid });
       await container.works();
+      await container.says(/^hello$/m);
       expect((await container.run("svctl", "-t", "90", "ready")).code).toBe(0);
       expect((await container.run("svctl", "upgrade")).code).toBe(0);
       await container.says(/took over 1 running services/);

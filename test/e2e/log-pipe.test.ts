@@ -72,10 +72,14 @@ patientScenario("what was written while no logger ran is there for the next one"
 });
 
 patientScenario("an upgrade keeps what nobody has read, though nobody else has it", async (box) => {
-  const { web, log, kept } = logged(box, "echo last words");
+  // Nothing is on its way through the logger when it is stopped.
+  const gate = `${box.dir}/gate`;
+  const speaks = `while [ ! -e '${gate}' ]; do sleep 0.1; done\necho last words`;
+  const { web, log, kept } = logged(box, speaks);
   const sysmgr = await box.start();
   await log.running();
   await box.run(["svctl", "stop", "web/log"]);
+  touch(gate);
   await box.run(["svctl", "once", "web"]);
   await web.is("down");
   const before = kept();

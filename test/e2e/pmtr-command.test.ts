@@ -218,7 +218,7 @@ scenario("on a terminal, messages are seen there; ctrl-C stops all jobs", async 
     read(`/proc/${c}/cmdline`)?.startsWith(`${BIN}/pmtr\0-F\0`),
   );
   await p.job("web").is("down");
-  kill(pid ?? -1, "SIGINT");
+  kill(pid ?? 0, "SIGINT");
   const { code, shown: text } = await shown;
   expect(code).toBe(0);
   expect(text).toContain("pmtr: web: started, pid ");

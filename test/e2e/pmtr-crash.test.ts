@@ -31,7 +31,7 @@ scenario("pmtr is killed: jobs run on, supervised; the next one leaves them alon
   await until(() => !exists(`${p.place}/jobs/db`), "what was deleted meanwhile goes");
   expect([p.pid("web"), p.scannerPid]).toEqual([web, scanner]);
   // What the scanner says comes to its new reader.
-  kill(p.pid("mail") ?? -1, "SIGKILL");
+  kill(p.pid("mail") ?? 0, "SIGKILL");
   await next.says(/^pmtr: mail: ended by signal KILL/);
 });
 

@@ -84,6 +84,7 @@ const stories: Readonly<Record<string, Story>> = {
       "svstat",
       "svc -d",
       { traced: "TERM", times: 2 },
+      { traced: "CONT", times: 2 },
       { status: /want down/ },
       "svstat",
       "svc -k",

@@ -101,13 +101,13 @@ patientScenario("what was removed while there was no sysmgr is stopped", async (
 
 scenario("a spawn that was not written down any more is found and taken over", async (box) => {
   const web = box.service("web", "sleep 3601 &\nexec sleep 3600");
+  // It had not been started when that was written.
+  const since = `since=${(Date.now() / 1000).toFixed(3)}`;
   const first = await box.start();
   const pid = await web.running();
   await first.crash();
   const status = read(web.file("status")) ?? "";
   const before = status.replace(/^(pid|start)=.*\n/gm, "").replace(/^state=.*/, "state=starting");
-  // It had not been started when that was written.
-  const since = `since=${web.status.first}`;
   write(web.file("status"), before.replace(/^runs=.*/m, "runs=0").replace(/^since=.*/m, since));
   await box.start();
   await until(() => web.pid === pid, "web is taken over");

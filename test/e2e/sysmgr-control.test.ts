@@ -1,7 +1,7 @@
 /** The drop boxes: what touch(1) of a command does. */
 import { expect } from "bun:test";
 import { statSync } from "node:fs";
-import { exists, read, touch, write } from "../lib/files.ts";
+import { exists, place, read, touch } from "../lib/files.ts";
 import { children, readStat } from "../lib/processes.ts";
 import { scenario } from "../lib/scenario.ts";
 import { lingeringUntil, trapping } from "../lib/service.ts";
@@ -247,7 +247,7 @@ scenario("sysmgr's own drop box: scan looks, shutdown ends with the code it hold
   await sysmgr.answers();
   touch(`${box.rundir}/.control/coffee`);
   await sysmgr.says(/\.control: not a command: coffee/);
-  write(`${box.rundir}/.control/shutdown`, "42\n");
+  place(`${box.rundir}/.control/shutdown`, "42\n");
   expect(await sysmgr.exited()).toBe(42);
   expect(readStat(pid)).toBeNull();
 });

@@ -2,11 +2,10 @@
 import { expect } from "bun:test";
 import { readlinkSync } from "node:fs";
 import { BACKOFF } from "../../config.ts";
-import { experienced } from "../lib/depends.ts";
-import { exists, read, write } from "../lib/files.ts";
+import { exists, read, touch, write } from "../lib/files.ts";
 import { kill, readStat } from "../lib/processes.ts";
 import { patientScenario, scenario } from "../lib/scenario.ts";
-import type { Service } from "../lib/service.ts";
+import { type Service, STAY } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
 
 /** How far in the future the next start was due when the status was written, in seconds. */
@@ -37,16 +36,24 @@ patientScenario("restarts what ends with 0, too", async (box) => {
 patientScenario("waits 1, 2 and 4 s after lives that were too short", async (box) => {
   const web = box.service("web", 'trace "at $(date +%s%3N)"\nexit 3');
   const sysmgr = await box.start();
-  // Each wait may be over when we look, but not the start after it too early.
-  await until(() => web.starts.length >= 4, "four lives");
-  const waits = sysmgr.messages.match(/web: exited with 3 after .*; next start in \d+ s$/gm) ?? [];
-  const seconds = waits.map((line) => Number(line.match(/(\d+) s$/)?.[1]));
-  expect(seconds.slice(0, 3)).toEqual([1, 2, 4]);
+  const ends = /web: exited with 3 after .*; (?:next start in (\d+) s|restarting)$/gm;
+  const waits = () =>
+    [...sysmgr.messages.matchAll(ends)].map(([, seconds]) => Number(seconds ?? 0));
+  // On a busy machine a life may last for a second, and they begin again.
+  const [life] = await until(() => {
+    const all = waits();
+    const first = all.findIndex((_, i) => all.slice(i, i + 3).join() === "1,2,4");
+    return first >= 0 && [first];
+  }, "three short lives in a row");
   const at = () => web.lines.filter((l) => l.startsWith("at ")).map((l) => Number(l.slice(3)));
-  await until(() => at().length >= 4, "four times");
-  const [a = 0, b = 0, c = 0, d = 0] = at();
-  for (const [i, passed] of [b - a, c - b, d - c].entries())
-    expect(passed).toBeGreaterThan((seconds[i] ?? 0) * 1000 - 20);
+  await until(() => at().length >= life + 4, "the next life");
+  const [a = 0, b = 0, c = 0, d = 0] = at().slice(life);
+  for (const [passed, seconds] of [
+    [b - a, 1],
+    [c - b, 2],
+    [d - c, 4],
+  ] as const)
+    expect(passed).toBeGreaterThan(seconds * 1000 - 20);
   const status = await until(() => {
     const { state, ...rest } = web.status;
     return state === "backoff" && rest;
@@ -67,14 +74,19 @@ scenario("waits 30 s at most, and a successor goes on with the count", async (bo
     [4, 16],
     [5, 30],
     [60, 30],
-  ]) {
-    const due = `next=${(Date.now() / 1000).toFixed(3)}`;
-    const text = (read(web.file("status")) ?? "").replace(/^next=.*$/m, due);
-    write(web.file("status"), text.replace(/^short=.*$/m, `short=${before}`));
-    const sysmgr = await box.start();
-    await until(() => web.status.short === String((before ?? 0) + 1), "another short life");
-    expect(wait(web)).toBe(seconds ?? 0);
-    await sysmgr.crash();
+  ] as const) {
+    // On a busy machine a life may last for a second: then it was none of these.
+    for (let isShort = false; !isShort; ) {
+      const due = `next=${(Date.now() / 1000).toFixed(3)}`;
+      const text = (read(web.file("status")) ?? "").replace(/^next=.*$/m, due);
+      write(web.file("status"), text.replace(/^short=.*$/m, `short=${before}`));
+      const sysmgr = await box.start();
+      await until(() => web.status.short !== String(before), "another life");
+      await web.is("backoff");
+      isShort = web.status.short === String(before + 1);
+      if (isShort) expect(wait(web)).toBe(seconds);
+      await sysmgr.crash();
+    }
   }
 });
 
@@ -104,7 +116,7 @@ scenario("a stop ends a wait; up, restart and once end it with a start", async (
   for (const command of ["up", "restart", "up"]) {
     const [runs, told] = [Number(web.status.runs), sysmgr.count(/; next start in 1 s$/)];
     await web.command(command);
-    expect(Number(web.status.runs)).toBeGreaterThan(runs);
+    await until(() => Number(web.status.runs) > runs, "another run");
     await until(() => sysmgr.count(/; next start in 1 s$/) > told, "a first short life");
   }
   await web.command("once");
@@ -153,17 +165,12 @@ scenario("the status file says what is so", async (box) => {
 
 scenario("a service is starting before it is up", async (box) => {
   const sysmgr = await box.start({ args: ["-v"] });
-  // It is starting for longer, so that it is seen.
+  const gate = `${box.dir}/gate`;
   const web = box.declare("web");
-  experienced(web);
-  web.install();
-  const seen = new Set<string>();
-  await until(() => {
-    const { state } = web.status;
-    if (state) seen.add(state);
-    return state === "up";
-  }, "web is up");
-  expect([...seen].filter((state) => state !== "down")).toEqual(["starting", "up"]);
+  web.installDirectory(STAY, { check: `test -e ${gate}` });
+  await web.is("starting");
+  touch(gate);
+  await web.is("up");
   await sysmgr.says(/web: started, pid \d+\nsysmgr: web: up\n/);
 });
 

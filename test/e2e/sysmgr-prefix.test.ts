@@ -166,7 +166,7 @@ patientScenario("a successor goes on with it, after a kill and after an upgrade"
 patientScenario("services come, go, and come again", async (box) => {
   const sysmgr = await box.start({ args: ["--prefix"] });
   for (let time = 1; time <= 2; time++) {
-    const web = box.service("web", `echo time ${time}; printf 'last words'; ${STAY}`);
+    const web = box.service("web", `printf 'time ${time}\\nlast words'; ${STAY}`);
     await web.running();
     await until(() => lines(sysmgr).includes(`web | time ${time}`), `time ${time}`);
     remove(web.entry);

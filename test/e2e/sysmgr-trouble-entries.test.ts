@@ -12,7 +12,7 @@ import {
   rename,
   write,
 } from "../lib/files.ts";
-import { environment } from "../lib/processes.ts";
+import { environmentWith } from "../lib/processes.ts";
 import { Sandbox } from "../lib/sandbox.ts";
 import { patientScenario, scenario } from "../lib/scenario.ts";
 import type { Service } from "../lib/service.ts";
@@ -160,6 +160,8 @@ scenario("an empty executable is run by sh, which ends at once: a short life", a
   await besideAnother(box, async () => {
     const web = box.declare("web");
     write(web.entry, "", 0o755);
+    // It may still be open for writing at the first start.
+    await until(() => web.status.exit, "a life");
     await web.is("backoff");
     expect(web.status.exit).toBe("0");
   });
@@ -258,7 +260,7 @@ for (const name of names) {
     await besideAnother(box, async (sysmgr) => {
       const odd = box.service(name);
       const pid = await odd.running();
-      expect(environment(pid)).toContain(`SYSMGR_SERVICE=${name}`);
+      await environmentWith(pid, `SYSMGR_SERVICE=${name}`);
       await odd.command("restart");
       const next = await odd.runningAfter(pid);
       odd.mark();

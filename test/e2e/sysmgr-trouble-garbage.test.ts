@@ -1,6 +1,16 @@
 /** RUNDIR holds what sysmgr never wrote: it is not believed, not followed, and not in the way. */
 import { expect } from "bun:test";
-import { link, list, makeDirectory, place, read, remove, touch, write } from "../lib/files.ts";
+import {
+  link,
+  list,
+  makeDirectory,
+  place,
+  read,
+  remove,
+  rename,
+  touch,
+  write,
+} from "../lib/files.ts";
 import { kill, lives, readStat } from "../lib/processes.ts";
 import { scenario } from "../lib/scenario.ts";
 import { trapping } from "../lib/service.ts";
@@ -137,7 +147,8 @@ scenario("what is no file in a drop box does nothing, and goes", async (box) => 
   const [web, other] = [box.service("web"), box.service("other")];
   const sysmgr = await box.start();
   const [pid, untouched] = [await web.running(), await other.running()];
-  makeDirectory(web.file("control/kill/below"));
+  makeDirectory(`${box.dir}/kill/below`);
+  rename(`${box.dir}/kill`, web.file("control/kill"));
   link("/etc/passwd", web.file("control/down"));
   await box.run(["mkfifo", web.file("control/term")]);
   await web.command("cont");

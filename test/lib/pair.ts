@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { closeSync, openSync, symlinkSync } from "node:fs";
 import { exists, makeDirectory, place, read } from "./files.ts";
 import { masked } from "./forgery.ts";
-import { kill } from "./processes.ts";
+import { kill, lives } from "./processes.ts";
 import { BIN, Sandbox } from "./sandbox.ts";
 import { STAY } from "./service.ts";
 import { PATIENCE, until } from "./until.ts";
@@ -65,7 +65,8 @@ export class ScannerPair {
       const own = linked ? `${directory}.${name}` : `${directory}/${name}`;
       makeDirectory(own);
       const trace = `trace() { echo "$*" >>trace; }\n`;
-      place(`${own}/run`, `#!/bin/sh\n${trace}trace start\n${run}\n`, 0o755);
+      const begun = "trace start\necho $$ >>pids\n";
+      place(`${own}/run`, `#!/bin/sh\n${trace}${begun}${run}\n`, 0o755);
       for (const [file, text] of Object.entries(files)) {
         if (file.includes("/")) makeDirectory(`${own}/${file.replace(/\/[^/]*$/, "")}`);
         place(`${own}/${file}`, text, text.startsWith("#!") ? 0o755 : 0o644);
@@ -122,7 +123,9 @@ export class ScannerPair {
       if (typeof step === "string") {
         const words = step.includes("NAME") ? step : `${step} NAME`;
         const command = words.replaceAll("NAME", name).split(" ");
-        transcript.push(`$ ${words}`, await this.ask(side, home, command));
+        const said = await this.run(side, home, command);
+        await this.untilBegun(own, name, said);
+        transcript.push(`$ ${words}`, masked(said, home));
       } else if ("status" in step) {
         await this.untilStatus(side, name, step.status);
       } else if ("touch" in step) {
@@ -138,15 +141,22 @@ export class ScannerPair {
   private async untilStatus(side: Side, name: string, pattern: RegExp): Promise<void> {
     for (const deadline = performance.now() + PATIENCE; ; await Bun.sleep(20)) {
       const status = await this.run(side, this.home(side, name), [...this.status, name]);
-      if (pattern.test(status)) return;
+      if (pattern.test(status)) {
+        return await this.untilBegun(`${this.home(side, name)}/${name}`, name, status);
+      }
       if (performance.now() > deadline) {
         throw new Error(`${side.bin}: never ${pattern}: ${status}`);
       }
     }
   }
 
-  private async ask(side: Side, home: string, command: readonly string[]): Promise<string> {
-    return masked(await this.run(side, home, command), home);
+  /** A process that a client has told of may not have come to its first line. */
+  private async untilBegun(own: string, name: string, said: string): Promise<void> {
+    for (const [, run, up, pid] of said.matchAll(/(?:run: (\S+):|(\S+): up) \(pid (\d+)\)/g)) {
+      if (name !== (run ?? up)) continue;
+      const begun = () => (read(`${own}/pids`) ?? "").split("\n").includes(pid ?? "");
+      await until(() => begun() || !lives(Number(pid)), `${own}: ${pid} has begun`);
+    }
   }
 
   private async run(

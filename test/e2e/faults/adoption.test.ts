@@ -119,7 +119,7 @@ scenario("commands that were left in drop boxes meanwhile are carried out", asyn
 });
 
 scenario("a stop that was under way is completed, the start after it too", async (box) => {
-  const slow = `trap 'trace term; sleep 0.5; trace gone; exit 0' TERM
+  const slow = `trap 'trap "" TERM; trace term; sleep 0.5; trace gone; exit 0' TERM
 trace ready
 while :; do sleep 0.1; done`;
   const [web, db] = [box.service("web", slow), box.service("db", slow)];

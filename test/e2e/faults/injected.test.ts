@@ -51,6 +51,7 @@ for (const [error, words] of [
       const [web, db, late] = [box.service("web"), box.service("db"), box.declare("late")];
       const sysmgr = await box.start();
       const [pid, other] = [await web.aged(1000), await db.running()];
+      for (const service of [web, db]) await service.is("up");
       await failing(sysmgr, "renameat", error, async () => {
         kill(pid, "SIGKILL");
         await until(() => web.starts.length === 2, "web is started again");

@@ -77,8 +77,8 @@ class Run {
       return await this.start();
     }
     const service = victim === "service" ? this.web : this.log;
-    const { pid } = service;
-    if (pid === null) return;
+    const pid = await until(() => service.pid || (this.isDone && -1), `${victim} is there`);
+    if (this.isDone) return;
     kill(pid, victim === "service" ? "SIGKILL" : logger);
     await until(() => service.pid !== pid && (service.pid || this.isDone), `${victim} is back`);
   }

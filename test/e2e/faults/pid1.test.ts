@@ -3,7 +3,7 @@
  * in bounded time with the code that was asked for, and leaves nobody. And where it is not PID 1.
  */
 import { expect } from "bun:test";
-import { list, read, write } from "../../lib/files.ts";
+import { list, place, read, write } from "../../lib/files.ts";
 import { children, kill, lives, readStat } from "../../lib/processes.ts";
 import { BIN, type Sandbox } from "../../lib/sandbox.ts";
 import { have, patientScenario } from "../../lib/scenario.ts";
@@ -144,7 +144,7 @@ for (const [content, code] of [
     async (box) => {
       const container = await Container.start(box);
       const web = await container.inside("web", "");
-      write(`${box.rundir}/.control/shutdown`, content);
+      place(`${box.rundir}/.control/shutdown`, content);
       expect(await container.ended()).toBe(code);
       expect([list(box.rundir), web.starts.length]).toEqual([[], 1]);
     },
@@ -208,7 +208,7 @@ kill -0 $! && echo spared >>${neighbour}; kill $!; exit $code`;
     await web.is("up");
     expect(Number(read(`${box.rundir}/pid`))).toBeGreaterThan(1);
     expect(web.status.pidns).not.toBeUndefined();
-    write(`${box.rundir}/.control/shutdown`, "5");
+    place(`${box.rundir}/.control/shutdown`, "5");
     await until(() => child.exitCode !== null, "the namespace ends");
     expect(await child.exited).toBe(5);
     expect(read(neighbour)).toMatch(/^\d+\nspared\n$/);

@@ -78,11 +78,12 @@ scenario(
 scenario(
   "a directory is started again without a free descriptor only if all that it says is known",
   async (box) => {
-    const hup = `trap 'trace hup; exit' HUP\nwhile :; do sleep 3600 & wait $!; done`;
+    const hup = `trap 'trace hup; exit' HUP\ntrace ready\nwhile :; do sleep 3600 & wait $!; done`;
     const job = box.declare("job").installDirectory(hup, {}, { "stop-signal": "HUP\n" });
     const web = box.declare("web").installDirectory();
     const sysmgr = await box.start();
     const [pid, other] = [await job.aged(1000), await web.aged(1000)];
+    await job.traced("ready");
     const scarcity = new Scarcity(box, sysmgr);
     await scarcity.begin();
     for (const each of [pid, other]) kill(each, "SIGKILL");
@@ -94,6 +95,7 @@ scenario(
     await scarcity.end();
     await job.runningAfter(pid);
     expect([job.status.runs, sysmgr.count(/job: cannot start/)]).toEqual(["2", 1]);
+    await job.traced("ready", 2);
     await job.command("down");
     await job.traced("hup");
     await job.is("down");
@@ -155,6 +157,7 @@ scenario(
     kill(pid, "SIGKILL");
     await until(() => sysmgr.count(/web: started/) === 2, "web is started again");
     expect([exists(web.file("status")), exists(web.file("pid"))]).toEqual([false, false]);
+    await until(() => web.starts.length === 2, "it has begun");
     await sysmgr.crash();
     const successor = await box.start();
     await successor.answers();

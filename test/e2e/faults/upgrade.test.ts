@@ -341,6 +341,7 @@ patientScenario("a binary that hangs is refused after 5 s; all goes on meanwhile
   const web = box.service("web", trapping("HUP"));
   const sysmgr = await binary.start();
   const pid = await web.running();
+  await web.traced("ready");
   binary.replace("sleep 3600");
   const outcome = box.run(["svctl", "upgrade"]);
   await until(() => children(sysmgr.pid).length === 2, "it is asked");
