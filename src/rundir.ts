@@ -478,7 +478,8 @@ export class RunDir {
     const fd = libc.openat(this.fd, path, O.RDONLY | O.NOFOLLOW | O.NONBLOCK);
     if (fd === -E.NOENT || fd === -E.NOTDIR)
       return { ...parseMarker(null), fresh: false, inode: 0n };
-    if (CANNOT_TELL.includes(-fd)) return null;
+    // What cannot be opened is a marker only if it is there.
+    if (fd < 0 && (CANNOT_TELL.includes(-fd) || !this.exists(path))) return null;
     const stat = fd < 0 ? fd : libc.fstat(fd);
     const isFile = typeof stat !== "number" && stat.isFile;
     const text = isFile ? libc.readText(fd) : "";

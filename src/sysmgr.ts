@@ -605,6 +605,9 @@ class Scanner {
     const { orders, strangers } = this.rundir.take(s.name, COMMANDS);
     for (const { command } of orders) {
       this.log.write("debug", `${escapeBytes(s.name)}: asked to ${command}`);
+      // One that has ended already is not up, and may be gone with that.
+      if (command === "up") this.reap();
+      if (this.services.get(s.name) !== s) return;
       this.apply(s, REQUESTS[command]);
       this.rundir.finish(s.name, command);
     }

@@ -51,6 +51,10 @@ describe("the stop marker", () => {
     expect(rundir.marker("none")?.wanted).toBe("up");
   });
 
+  test("is not known where the kernel says neither", () => {
+    expect(rundir.marker("x".repeat(256))).toBeNull();
+  });
+
   test("says what its content says", () => {
     writeFileSync(`${path}/web/lock`, "once\n");
     expect(rundir.marker("web")).toMatchObject({ wanted: "once", signal: null });

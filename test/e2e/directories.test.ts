@@ -263,6 +263,20 @@ patientScenario(
   },
 );
 
+patientScenario("a start that is asked for as it ends is not lost", async (box) => {
+  const never = box.declare("never");
+  never.installDirectory(ENDING, {}, { restart: "never\n" });
+  const sysmgr = await box.start();
+  await never.traced("ready");
+  const pid = await never.running();
+  await sysmgr.pause();
+  kill(pid, "SIGUSR2");
+  await until(() => !lives(pid), "it has ended");
+  touch(never.file("control/up"));
+  sysmgr.signal("SIGCONT");
+  await never.runningAfter(pid);
+});
+
 patientScenario("restart-delay takes the place of the backoff", async (box) => {
   const [quick, slow] = [box.declare("quick"), box.declare("slow")];
   quick.installDirectory("exit 1", {}, { "restart-delay": "0.05" });

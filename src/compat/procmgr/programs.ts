@@ -5,7 +5,7 @@ import * as libc from "../../libc.ts";
 import { E } from "../../libc.ts";
 import * as proc from "../../proc.ts";
 import type { Command, RunDir } from "../../rundir.ts";
-import type { Exit, ProcessId } from "../../status.ts";
+import type { Exit, ProcessId, Wanted } from "../../status.ts";
 import type { Changes } from "./changes.ts";
 import type { Program } from "./config.ts";
 import { failurePath } from "./launch.ts";
@@ -125,14 +125,21 @@ export class Programs {
     return status?.wanted === "up" && status.state !== "down";
   }
 
+  /** What its marker says, which the supervisor may not have seen yet. */
+  private marked(service: string): Wanted | undefined {
+    return this.rundir.marker(service)?.wanted;
+  }
+
   /** Its process runs on, and none follows it. */
   letGo(service: string): void {
-    if (this.rundir.status(service)?.wanted === "up") this.rundir.setMarker(service, "once\n");
+    const wanted = this.rundir.status(service)?.wanted ?? "down";
+    if (wanted !== "down" && this.marked(service) === "up")
+      this.rundir.setMarker(service, "once\n");
   }
 
   /** The contrary, for one that runs. */
   private keep(service: string): void {
-    const isLetGo = this.rundir.status(service)?.wanted === "once";
+    const isLetGo = this.marked(service) === "once";
     if (isLetGo && this.processOf(service)) this.rundir.setMarker(service, null);
   }
 
