@@ -1,12 +1,9 @@
 /** A client's waiting: woken by changes in RUNDIR, or, where inotify is not to be had, now and then. */
-import { CLIENT_POLL, STATUS_GRACE } from "../config.ts";
+import { CLIENT_POLL, SCAN_INTERVAL, STATUS_GRACE } from "../config.ts";
 import { IN } from "./libc.ts";
 import type { RunDir } from "./rundir.ts";
 import type { Status } from "./status.ts";
 import { type Watch, Watcher } from "./watch.ts";
-
-/** setTimeout takes no more. */
-const LONGEST = 2 ** 31 - 1;
 
 const LOST = IN.DELETE_SELF | IN.MOVE_SELF | IN.IGNORED;
 
@@ -82,14 +79,17 @@ export class Alarm {
     for (const key of this.watches.keys()) this.lose(key);
   }
 
-  /** Waits for the next change; false when the deadline (performance.now()) came first. */
+  /**
+   * Waits for the next change, or until it is time to look whether one was missed, as the scanner
+   * does; false when the deadline (performance.now()) came first.
+   */
   async ring(deadline: number): Promise<boolean> {
     const left = deadline - performance.now();
     if (left <= 0) return false;
     if (!this.pending) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.wake = resolve;
-      const timer = setTimeout(resolve, Math.min(left, this.isBlind ? CLIENT_POLL : LONGEST));
+      const timer = setTimeout(resolve, Math.min(left, this.isBlind ? CLIENT_POLL : SCAN_INTERVAL));
       await promise;
       clearTimeout(timer);
     }

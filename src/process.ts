@@ -11,29 +11,43 @@ import type { ProcessId } from "./status.ts";
  * stands in for it.
  */
 export function whenEnded(process: ProcessId, callback: () => void): () => void {
+  const lives = () => proc.isAlive(process.pid, process.started);
+  let wanted = true;
+  let release = () => {};
+  const forget = () => {
+    if (wanted) release();
+    wanted = false;
+  };
+  const end = () => {
+    if (!wanted) return;
+    forget();
+    callback();
+  };
+  const poll = () => {
+    const timer = setInterval(() => lives() || end(), SCAN_INTERVAL_BLIND);
+    release = () => clearInterval(timer);
+  };
   const pidfd = libc.pidfdOpen(process.pid);
   if (pidfd < 0) {
-    const timer = setInterval(() => {
-      if (proc.isAlive(process.pid, process.started)) return;
-      clearInterval(timer);
-      callback();
-    }, SCAN_INTERVAL_BLIND);
-    return () => clearInterval(timer);
+    poll();
+    return forget;
   }
   // A pidfd has nothing to read: the attempt fails as soon as there would be something.
   const reader = Bun.file(pidfd).stream().getReader();
-  let wanted = true;
-  const finish = (then: () => void) => () => {
-    if (!wanted) return;
-    wanted = false;
+  release = () => {
     void reader.cancel().catch(() => {});
     libc.close(pidfd);
-    then();
   };
-  const ended = finish(callback);
-  if (proc.isAlive(process.pid, process.started)) reader.read().then(ended, ended);
-  else setImmediate(ended);
-  return finish(() => {});
+  const look = () => {
+    if (!wanted) return;
+    if (!lives()) return end();
+    // It failed for another reason: a stream takes a descriptor of its own.
+    release();
+    poll();
+  };
+  if (lives()) reader.read().then(look, look);
+  else setImmediate(end);
+  return forget;
 }
 
 /** Signals a process only if it is still the one that was meant; else -E.SRCH. */

@@ -358,9 +358,12 @@ export class RunDir {
   /** Descriptors of such FIFOs that a predecessor has left open for us. */
   inheritedPipes(): number[] {
     const open = libc.readDirectory("/proc/self/fd");
+    const pathOf = (fd: number) => libc.readLink(`/proc/self/fd/${fd}`);
+    // Our own path may lead through links.
+    const pipes = `${pathOf(this.fd)}/${PIPES}/`;
     return (typeof open === "number" ? [] : open).map(Number).filter((fd) => {
-      const path = libc.readLink(`/proc/self/fd/${fd}`);
-      return typeof path === "string" && path.startsWith(`${this.path}/${PIPES}/`);
+      const path = pathOf(fd);
+      return typeof path === "string" && path.startsWith(pipes);
     });
   }
 
@@ -620,7 +623,12 @@ export class RunDir {
     for (;;) {
       const fd = libc.openat(this.fd, path, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW, 0o644);
       if (fd >= 0) {
-        if (content !== "") libc.writeText(fd, content);
+        const wrote = content === "" ? 0 : libc.writeText(fd, content);
+        if (wrote < content.length) {
+          libc.unlinkat(this.fd, path);
+          libc.close(fd);
+          return wrote < 0 ? wrote : -E.NOSPC;
+        }
         // Hold the file without having it open for writing: it is acted on when it is closed.
         const held = libc.openat(libc.AT_FDCWD, `/proc/self/fd/${fd}`, O.PATH);
         libc.close(fd);

@@ -13,6 +13,7 @@ import {
 } from "./cli.ts";
 import { directories } from "./directories.ts";
 import * as libc from "./libc.ts";
+import type { Shown } from "./report.ts";
 import { isServiceName, RunDir } from "./rundir.ts";
 import { Control } from "./svctl/control.ts";
 import { operationOf } from "./svctl/operations.ts";
@@ -132,9 +133,17 @@ export async function main(args: string[]): Promise<number> {
   const done = operation
     ? await new Control(rundir, source, operation, options, timeout).all(known)
     : word === "ready"
-      ? await areReady(rundir, shown, options)
+      ? (await areReady(rundir, shown, options)) && !isHidden(sysdir, source, shown())
       : report(await whole(rundir, shown), options);
   return done && known.length === names.length ? 0 : 1;
+}
+
+/** Nothing is known of any service, and SYSDIR does not say that there is none: then it says why. */
+function isHidden(sysdir: string, source: SysDir, shown: readonly Shown[]): boolean {
+  const names = source.entries();
+  if (shown.length > 0 || Array.isArray(names)) return false;
+  complain("svctl", `cannot read ${escapeBytes(sysdir)}: ${names.reason}`);
+  return true;
 }
 
 /** How long to wait, in milliseconds: -t, else SVWAIT, else the default. */

@@ -142,6 +142,9 @@ export class SysDir implements Source {
   }
 
   inspectProgram(name: string, file: string): Target | { reason: string } {
+    if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
+    const stat = this.look(name);
+    if ("reason" in stat) return stat;
     const cwd = `${this.path}/${name}`;
     const path = `${cwd}/${file}`;
     // Between the two is `control`, or nothing.

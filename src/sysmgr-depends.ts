@@ -76,6 +76,8 @@ class Wait {
   /** The service that we run in; null outside of any. */
   private self: string | null = null;
   private unmet: readonly string[];
+  /** What our wait file says. */
+  private written = "";
   private readonly progress = new Progress(() => waitingFor(this.unmet));
 
   constructor(
@@ -107,23 +109,25 @@ class Wait {
       this.rundir.close();
       this.rundir = rundir;
       this.alarm.reset();
+      this.written = "";
+      if (this.self !== null) rundir.addDepends(this.self, this.services);
     }
     const own = this.self === null ? [] : [this.self];
     for (const name of [...this.services, ...own]) this.alarm.watchService(this.rundir, name);
+    this.alarm.watch(".", this.rundir.watchPath("."), libc.IN.DELETE_SELF | libc.IN.MOVE_SELF);
   }
 
   private async untilMet(): Promise<number> {
-    let written = "";
     const appearBy = performance.now() + APPEAR_TIME;
     for (;;) {
-      if (this.alarm.isBlind) this.watchAll();
+      if (this.alarm.isBlind || !this.rundir.isCurrent()) this.watchAll();
       const unmet = this.services.filter((name) => !this.goal.isMet(this.rundir.status(name)));
       this.unmet = unmet;
       const [first] = unmet;
       if (first === undefined) return 0;
-      if (this.self !== null && unmet.join("/") !== written) {
+      if (this.self !== null && unmet.join("/") !== this.written) {
         this.rundir.writeWaiter(this.self, { process: this.own, services: unmet });
-        written = unmet.join("/");
+        this.written = unmet.join("/");
       }
       const cycle = this.self === null ? null : this.findCycle(this.self, unmet);
       if (cycle) return this.fail(`cycle: ${cycle.map(escapeBytes).join(" -> ")}`);

@@ -63,6 +63,8 @@ class Prefixer {
   private readonly inotify = libc.inotifyInit();
   /** Null: made anew before the next waiting. */
   private set: libc.PollSet | null = null;
+  /** Not all is watched. */
+  private deaf = false;
 
   constructor(
     private rundir: RunDir,
@@ -79,7 +81,7 @@ class Prefixer {
       const fds = [...this.sources.values()].map((source) => source.fd);
       const all = [0, ...watched, ...fds];
       this.set ??= new libc.PollSet(all.map((fd) => ({ fd })));
-      const blind = this.inotify < 0 || !this.rundir.isCurrent();
+      const blind = this.deaf || !this.rundir.isCurrent();
       const found = this.set.wait(blind ? CLIENT_POLL : -1);
       const ready = new Set(all.filter((_, i) => found[i]));
       if (blind || ready.has(this.inotify)) this.look();
@@ -98,8 +100,10 @@ class Prefixer {
       this.rundir.close();
       this.rundir = fresh;
     }
-    for (const kind of TAPS)
-      libc.inotifyAdd(this.inotify, this.rundir.tapWatchPath(kind), IN.CREATE | IN.DELETE_SELF);
+    const watched = TAPS.map((kind) =>
+      libc.inotifyAdd(this.inotify, this.rundir.tapWatchPath(kind), IN.CREATE | IN.DELETE_SELF),
+    );
+    this.deaf = watched.some((watch) => watch < 0);
     while (libc.readBytes(this.inotify, this.buffer, 0, this.buffer.length) > 0);
     for (const kind of TAPS) {
       for (const name of this.rundir.taps(kind)) this.open(kind, name);

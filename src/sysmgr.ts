@@ -43,6 +43,7 @@ import {
   type Effect,
   type Event,
   formatAge,
+  isLast,
   type Level,
   type Life,
   newborn,
@@ -190,6 +191,8 @@ type Service = {
   /** On its directories in RUNDIR, and on its entry while that cannot be started. */
   watches: Watch[];
   entryWatch: Watch | null;
+  /** Why it could not be started, as its finish script was told last. */
+  refused: string | null;
   /** Since when the entry has been missing from SYSDIR. */
   missing: number | null;
   /** Files in its drop box that are no command, and were complained of. */
@@ -311,6 +314,7 @@ class Scanner {
   /** Where it can be put into the foreground. */
   private terminal = -1;
   private mainExit: Exit | null = null;
+  private sweeping = false;
   private idleCheck = false;
   private obeying = false;
   /** The sysmgr-prefix that runs; it ends when the pipe that we hold is closed. */
@@ -553,7 +557,7 @@ class Scanner {
       if (this.watcher && s.watches.length < 2) this.watchService(s);
       this.lookAt(s);
       this.lookAtWaiters(s);
-      this.apply(s, { type: "entry", changed: false });
+      if (s.missing === null) this.apply(s, { type: "entry", changed: false });
     }
     this.lookAtSource();
     // Afterwards: who is started again finds its logger, which a successor has to meet first.
@@ -606,7 +610,7 @@ class Scanner {
     for (const { command } of orders) {
       this.log.write("debug", `${escapeBytes(s.name)}: asked to ${command}`);
       // One that has ended already is not up, and may be gone with that.
-      if (command === "up") this.reap();
+      if (command === "up" || command === "once") this.reap();
       if (this.services.get(s.name) !== s) return;
       this.apply(s, REQUESTS[command]);
       this.rundir.finish(s.name, command);
@@ -648,7 +652,9 @@ class Scanner {
     const { wanted, stopSignal } = s.life;
     const remembered = { wanted, signal: stopSignal, fresh: false, inode: 0n };
     if (s.unmarked) {
-      if (this.rundir.setMarker(s.name, s.unmarked.content) < 0) return remembered;
+      const code = this.rundir.setMarker(s.name, s.unmarked.content);
+      this.check("write lock of", s.name, code);
+      if (code < 0) return remembered;
       s.unmarked = null;
     }
     const found = this.rundir.marker(s.name);
@@ -701,7 +707,9 @@ class Scanner {
       this.meetLogger(name);
       this.holdPipes(known);
       if (!this.shutdown) this.apply(known, { type: "present" });
-      return this.lookAt(known);
+      this.lookAt(known);
+      // One that was taken over as it could not be started.
+      return this.apply(known, { type: "entry", changed: false });
     }
     if (this.shutdown) return;
     if (!isServiceName(name)) {
@@ -716,7 +724,8 @@ class Scanner {
     const s = this.introduce(name, newborn);
     const made = this.rundir.makeService(name);
     this.check("make", name, made === -E.EXIST ? 0 : made);
-    if (made >= 0 && settings.down) this.mark(s, "");
+    const isNew = made >= 0 || !this.rundir.hasStatus(name);
+    if (settings.down && isNew && this.rundir.marker(name)?.wanted === "up") this.mark(s, "");
     this.delegate(s, settings);
     this.watchService(s);
     this.meetLogger(name);
@@ -776,6 +785,7 @@ class Scanner {
       timer: null,
       watches: [],
       entryWatch: null,
+      refused: null,
       missing: null,
       reported: null,
       read: false,
@@ -1085,6 +1095,7 @@ class Scanner {
     this.heal();
     for (const s of this.services.values()) {
       if (!s.saved || (s.life.process && s.pidSaved === undefined)) this.remake(s);
+      if (s.unmarked) this.markerOf(s);
     }
     if (!this.healTimer && this.reported.delete("rundir"))
       this.log.write("info", "RUNDIR: written again");
@@ -1229,6 +1240,7 @@ class Scanner {
       return this.cannotStart(s, explainSpawn(target, pid), isPassing(pid));
     }
     this.byPid.set(pid, s);
+    s.refused = null;
     s.piped = this.outputOf(s) !== null;
     const started = proc.startTime(pid, before, libc.bootTime());
     this.apply(s, { type: "spawned", process: { pid, started }, chained, settings });
@@ -1236,9 +1248,10 @@ class Scanner {
 
   private cannotStart(s: Service, reason: string, passing: boolean): void {
     // A finish script is told so, as runit does: once for each reason.
-    if (reason !== s.life.reason && this.source.settings(s.name).finish) {
+    if (reason !== s.refused && this.source.settings(s.name).finish) {
       this.runProgram(s, "finish", ["111", "0"], config.FINISH_LIMIT, () => {});
     }
+    s.refused = reason;
     this.apply(s, { type: "unspawned", reason, passing });
     if (!passing && this.isEssential(s, this.source.settings(s.name))) this.endWith(s, CANNOT_RUN);
   }
@@ -1500,7 +1513,7 @@ class Scanner {
     const exit = status.process && !lives ? ({ unknown: true } as const) : status.exit;
     const settings = this.source.settings(name);
     const rest = resting(status, settings);
-    const s = this.introduce(name, { ...newborn, ...rest, runs, short, exit });
+    const s = this.introduce(name, { ...newborn, ...rest, runs, short, exit, settings });
     // Until SYSDIR was read: then it is met, or removed.
     s.missing = now();
     s.saved = true;
@@ -1515,7 +1528,11 @@ class Scanner {
     const told = same && s.life.wanted === status.wanted;
     s.times = { ...timesOf(status), since: same ? status.since : s.times.since };
     if (!lives && !told) this.save(s);
+    const hasRun = status.process !== null || status.state === "finishing";
     if (!lives && status.finish) this.adoptFinish(s, status, status.finish);
+    // As it would be had we been there.
+    else if (!lives && hasRun && status.wanted === "up" && isLast(exit, settings))
+      this.mark(s, "once\n");
     if (!lives) return false;
     this.byPid.set(id.pid, s);
     if (!child) this.followStranger(s, id);
@@ -1523,7 +1540,8 @@ class Scanner {
     const readiness = state === "starting" ? this.openReadiness(s, settings, "old") : [];
     for (const [fd] of readiness) libc.close(fd);
     const timeout = state === "stopping" ? settings.stopTimeout : null;
-    const wait = state === "starting" && !s.deafen ? config.SETTLE_DEPENDS : timeout;
+    const isDeaf = state === "starting" && !s.deafen;
+    const wait = isDeaf ? config.SETTLE_DEPENDS : timeout;
     const age = proc.ageOf(id.started);
     const life: Life = {
       ...s.life,
@@ -1535,7 +1553,7 @@ class Scanner {
       begun: now() - age,
       due: wait === null ? null : now() + wait,
       runs: status.process ? runs : runs + 1,
-      settings,
+      settings: isDeaf ? { ...settings, notificationFd: null } : settings,
     };
     const unrecorded = () => timesAfter(s.times, s.life, life, Date.now() - age);
     this.become(s, life, status.process ? timesOf(status) : unrecorded());
@@ -1551,10 +1569,13 @@ class Scanner {
       s.finish = null;
       this.apply(s, { type: "finished", marker: this.markerOf(s) });
     });
-    if (!proc.isAlive(id.pid, id.started)) return;
-    s.finish = id;
-    const end = { uptime: 0, at: now(), asked: false };
+    // How long it has run was not written down: as those before it did.
+    const uptime = status.short > 0 ? 0 : config.MIN_UPTIME;
+    const end = { uptime, at: now(), asked: false };
     this.become(s, { ...s.life, state: "finishing", wanted: status.wanted, end });
+    // Not before SYSDIR was read: it may be started again.
+    if (!proc.isAlive(id.pid, id.started)) return void setImmediate(ended);
+    s.finish = id;
     const killer = setTimeout(() => signalExactly(id, SIGNALS.KILL), config.FINISH_LIMIT);
     whenEnded(id, () => {
       clearTimeout(killer);
@@ -1656,9 +1677,12 @@ class Scanner {
 
   /** The same process, the same children, another program: it adopts what RUNDIR tells. */
   private upgrade(path: string): void {
-    for (const s of this.services.values()) if (!s.saved) this.save(s);
+    for (const s of this.services.values()) {
+      if (!s.saved) this.save(s);
+      if (s.unmarked) this.markerOf(s);
+    }
     if (this.shutdown) return this.refuseUpgrade("shutting down");
-    const unsaved = [...this.services.values()].some((s) => !s.saved);
+    const unsaved = [...this.services.values()].some((s) => !s.saved || s.unmarked);
     if (unsaved) return this.refuseUpgrade("RUNDIR cannot be written");
     this.log.write("info", `becoming ${path}`);
     const { lock, limits, umask } = this;
@@ -1913,13 +1937,26 @@ class Scanner {
     if (!shutdown) return this.forget(s);
     this.setTimer(s, null);
     this.services.delete(s.name);
-    if (!shutdown.dependents.delete(s)) return;
+    // One that was started as the shutdown began is in nobody's way, but may be the last.
+    shutdown.dependents.delete(s);
     let freed = false;
     for (const others of shutdown.dependents.values()) {
       if (others.delete(s) && others.size === 0) freed = true;
     }
     if (freed) this.leaveIndependent();
-    this.sweep();
+    this.sweepSoon();
+  }
+
+  /** Once for all that have ended by then: it looks at every process. */
+  private sweepSoon(): void {
+    if (this.sweeping) return;
+    this.sweeping = true;
+    setImmediate(
+      this.guarded(() => {
+        this.sweeping = false;
+        this.sweep();
+      }),
+    );
   }
 
   private reportWaiting(): void {

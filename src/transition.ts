@@ -336,6 +336,11 @@ function answer(
   return [{ ...ended, state: "backoff", short, due }, [log("info", text)]];
 }
 
+/** Is it started no more after such an end? */
+export function isLast(exit: Exit | null, { restart }: Settings): boolean {
+  return restart !== null && isFinal(exit, restart);
+}
+
 function isFinal(exit: Exit | null, { unless }: Restart): boolean {
   if (unless === "any") return true;
   return exit !== null && "code" in exit && unless.includes(exit.code);

@@ -66,6 +66,17 @@ describe("a child", () => {
     libc.close(file);
   });
 
+  test("has them though ours are above its limit", async () => {
+    const { AT_FDCWD, O } = libc;
+    const held = Array.from({ length: 20 }, () =>
+      libc.openat(AT_FDCWD, dir, O.RDONLY | O.DIRECTORY),
+    );
+    const link = { path: "/bin/readlink", argv: ["readlink", "/proc/self/fd/0"] };
+    const limits = { soft: 10, hard: libc.getFileLimits().hard };
+    expect(await output({ ...link, fds: [[held.at(-1) ?? -1, 0]], limits })).toBe(`${dir}\n`);
+    for (const fd of held) libc.close(fd);
+  });
+
   test("has the working directory that it was given", async () => {
     mkdirSync(`${dir}/work`, { recursive: true });
     const pwd = { path: "/bin/pwd", argv: ["pwd", "-P"] };

@@ -213,6 +213,16 @@ test("a binary that we are to become must be an executable file, and root's if w
   expect(whyNotProgram(`${dir}/web`)).toBe(isRoot ? "anybody may write it" : null);
 });
 
+test("from what others may write no finish or control script is run, either", () => {
+  const home = `${dir}/job`;
+  for (const path of [home, `${home}/control`]) makeDirectory(path);
+  for (const file of ["run", "finish", "control/t"]) program(`${home}/${file}`);
+  expect(programs("job")).toEqual([null, null]);
+  if (!isRoot) return;
+  chmodSync(home, 0o777);
+  expect(programs("job").map((why) => why?.replace(/:.*/, ""))).toEqual(["insecure", "insecure"]);
+});
+
 test("without root's rights everything is run that can be", () => {
   chmodSync(`${dir}/web`, 0o777);
   mkdirSync(`${dir}/db`);

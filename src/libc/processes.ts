@@ -138,15 +138,12 @@ const fileActions = new Uint8Array(new ArrayBuffer(256));
  * (execve's included). A file without #! is given to /bin/sh, as execvp(3) does.
  */
 export function spawn(request: SpawnRequest): number {
-  // Both are inherited, and posix_spawn has no attribute for them: ours are theirs for a moment.
-  const limits = getFileLimits();
+  // Inherited, as the limits are, and posix_spawn has no attribute for it: ours is theirs for a moment.
   const umask = process.umask(request.umask);
-  setFileLimits(request.limits);
   let code = spawnOnce(request.path, request.argv, request);
   if (code === -E.NOEXEC) {
     code = spawnOnce("/bin/sh", ["/bin/sh", request.path, ...request.argv.slice(1)], request);
   }
-  setFileLimits(limits);
   process.umask(umask);
   return code;
 }
@@ -161,8 +158,13 @@ function spawnOnce(path: string, argv: readonly string[], request: SpawnRequest)
   if (request.cwd !== undefined) {
     c.posix_spawn_file_actions_addchdir_np(fileActions, cstr(request.cwd));
   }
-  for (const [from, to] of request.fds) c.posix_spawn_file_actions_adddup2(fileActions, from, to);
-  const code = c.posix_spawn(
+  let code = 0;
+  // Under our own limits: glibc takes no descriptor that is above them.
+  for (const [from, to] of request.fds)
+    code ||= c.posix_spawn_file_actions_adddup2(fileActions, from, to);
+  const limits = getFileLimits();
+  setFileLimits(request.limits);
+  code ||= c.posix_spawn(
     spawnedPid,
     cstr(path),
     fileActions,
@@ -170,6 +172,7 @@ function spawnOnce(path: string, argv: readonly string[], request: SpawnRequest)
     args.pointers,
     request.env.pointers,
   );
+  setFileLimits(limits);
   c.posix_spawn_file_actions_destroy(fileActions);
   return code === 0 ? (spawnedPid[0] ?? 0) : -code;
 }

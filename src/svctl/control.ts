@@ -71,8 +71,7 @@ export class Control {
     }
     if (this.options.has("n")) return null;
     // A signal that was answered is sent: there is nothing to look for.
-    const problem =
-      needsProcess && isUnknown ? null : await this.reach(name, before, alarm, this.deadline);
+    const problem = needsProcess ? null : await this.reach(name, before, alarm, this.deadline);
     if (problem !== null) return problem;
     this.progress.hide();
     if (!this.options.has("q")) printLines([show(this.rundir, name)]);
@@ -134,6 +133,8 @@ export class Control {
       this.refresh(name, alarm);
       const status = this.rundir.status(name);
       if (status && goal(status, before) && isReady(status)) return null;
+      // It was removed meanwhile, and has ended.
+      if (wish === "down" && before && this.isForgotten(name)) return null;
       if (status?.state === "failed" && wish !== "down") {
         return `${escapeBytes(name)}: cannot start: ${escapeBytes(status.reason ?? "")}`;
       }
@@ -146,11 +147,17 @@ export class Control {
     }
   }
 
+  private isForgotten(name: string): boolean {
+    return !this.rundir.isMet(name) && this.rundir.isCurrent() && this.rundir.supervisor() !== null;
+  }
+
   /** RUNDIR may have been made anew while we waited. */
   private refresh(name: string, alarm: Alarm): void {
-    if (!alarm.isBlind) return;
-    const fresh = this.rundir.isCurrent() ? this.rundir : RunDir.open(this.rundir.path);
+    const isCurrent = this.rundir.isCurrent();
+    if (!alarm.isBlind && isCurrent) return;
+    const fresh = isCurrent ? this.rundir : RunDir.open(this.rundir.path);
     if (typeof fresh === "number") return;
+    if (!isCurrent) alarm.reset();
     this.rundir = fresh;
     alarm.watchService(fresh, name);
   }

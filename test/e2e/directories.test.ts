@@ -1,7 +1,9 @@
 /** Service directories: what stands beside `run`. */
 import { expect } from "bun:test";
+import { chmodSync } from "node:fs";
 import { exists, read, remove, rename, touch } from "../lib/files.ts";
 import { kill, lives } from "../lib/processes.ts";
+import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
 import { STAY } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
@@ -260,6 +262,60 @@ patientScenario(
     expect([failing.starts.length, never.starts.length]).toEqual([2, 1]);
     expect((await box.run(["svctl", "-q", "start", "never"])).code).toBe(0);
     await never.running();
+  },
+);
+
+for (const [what, meanwhile] of [
+  ["runs", async () => {}],
+  ["has ended", async (_: Sandbox, finish: number) => kill(finish, "SIGKILL")],
+] as const) {
+  patientScenario(
+    `a successor starts no job again that has had its only life; its finish ${what}`,
+    async (box) => {
+      const job = box.declare("job");
+      const gate = `${box.dir}/gate`;
+      const finish = `trace finishing $$; while [ ! -e '${gate}' ]; do sleep 0.1; done`;
+      job.installDirectory(ENDING, { finish }, { restart: "never\n" });
+      const sysmgr = await box.start();
+      await job.traced("ready");
+      kill(await job.running(), "SIGUSR2");
+      const line = await until(() => job.lines.find((l) => l.startsWith("finishing")), "it ends");
+      await until(() => job.status.finish, "that is written down");
+      await sysmgr.crash();
+      await meanwhile(box, Number(line.slice(10)));
+      const successor = await box.start();
+      touch(gate);
+      await job.is("down");
+      await successor.answers();
+      expect([job.starts.length, job.status.wanted]).toEqual([1, "once"]);
+    },
+  );
+}
+
+patientScenario("nor one that has ended while there was no sysmgr", async (box) => {
+  const job = box.declare("job").installDirectory(ENDING, {}, { restart: "never\n" });
+  const sysmgr = await box.start();
+  await job.traced("ready");
+  const pid = await job.running();
+  await sysmgr.crash();
+  kill(pid, "SIGUSR2");
+  await until(() => !lives(pid), "it has ended");
+  const successor = await box.start();
+  await successor.answers();
+  expect([job.starts.length, job.status.state, job.status.wanted]).toEqual([1, "down", "once"]);
+});
+
+patientScenario(
+  "a finish that writes in its own directory is told once all the same",
+  async (box) => {
+    const web = box.declare("web");
+    web.installDirectory(STAY, { finish: 'trace "finish $*"; echo "$*" >>ends' });
+    chmodSync(`${web.entry}/run`, 0o644);
+    const sysmgr = await box.start();
+    await web.traced("finish 111 0");
+    await until(() => exists(`${web.entry}/ends`), "it has written");
+    for (const _ of [1, 2, 3]) await sysmgr.answers();
+    expect(web.count("finish 111 0")).toBe(1);
   },
 );
 

@@ -1,6 +1,6 @@
 /** A service directory with a logger: what is written arrives, whoever is killed meanwhile. */
 import { expect } from "bun:test";
-import { append, exists, list, read, remove, rename, touch, write } from "../lib/files.ts";
+import { append, exists, link, list, read, remove, rename, touch, write } from "../lib/files.ts";
 import { descriptors, kill, lives } from "../lib/processes.ts";
 import type { Sandbox } from "../lib/sandbox.ts";
 import { patientScenario } from "../lib/scenario.ts";
@@ -71,28 +71,36 @@ patientScenario("what was written while no logger ran is there for the next one"
   expect([web.starts, next.count(/took over 1 running/)]).toEqual([[pid], 1]);
 });
 
-patientScenario("an upgrade keeps what nobody has read, though nobody else has it", async (box) => {
-  // Nothing is on its way through the logger when it is stopped.
-  const gate = `${box.dir}/gate`;
-  const speaks = `while [ ! -e '${gate}' ]; do sleep 0.1; done\necho last words`;
-  const { web, log, kept } = logged(box, speaks);
-  const sysmgr = await box.start();
-  await log.running();
-  await box.run(["svctl", "stop", "web/log"]);
-  touch(gate);
-  await box.run(["svctl", "once", "web"]);
-  await web.is("down");
-  const before = kept();
-  const words = web.starts.length;
-  expect((await box.run(["svctl", "upgrade"])).code).toBe(0);
-  await sysmgr.answers();
-  sysmgr.rebase();
-  await box.run(["svctl", "start", "web/log"]);
-  await until(() => kept().split("\n").length === words + 1, `${words} lives after ${before}`);
-  // What was inherited was closed again: else this would never come to an end.
-  const pipes = [...descriptors(sysmgr.pid).values()].filter((path) => path.includes(".pipe"));
-  expect(pipes.length).toBe(1);
-});
+for (const way of ["", ", nor through a link"])
+  patientScenario(
+    `an upgrade keeps what nobody has read, though nobody else has it${way}`,
+    async (box) => {
+      if (way !== "") {
+        link(box.dir, `${box.dir}/way`);
+        box.rundir = `${box.dir}/way/run`;
+      }
+      // Nothing is on its way through the logger when it is stopped.
+      const gate = `${box.dir}/gate`;
+      const speaks = `while [ ! -e '${gate}' ]; do sleep 0.1; done\necho last words`;
+      const { web, log, kept } = logged(box, speaks);
+      const sysmgr = await box.start();
+      await log.running();
+      await box.run(["svctl", "stop", "web/log"]);
+      touch(gate);
+      await box.run(["svctl", "once", "web"]);
+      await web.is("down");
+      const before = kept();
+      const words = web.starts.length;
+      expect((await box.run(["svctl", "upgrade"])).code).toBe(0);
+      await sysmgr.answers();
+      sysmgr.rebase();
+      await box.run(["svctl", "start", "web/log"]);
+      await until(() => kept().split("\n").length === words + 1, `${words} lives after ${before}`);
+      // What was inherited was closed again: else this would never come to an end.
+      const pipes = [...descriptors(sysmgr.pid).values()].filter((path) => path.includes(".pipe"));
+      expect(pipes.length).toBe(1);
+    },
+  );
 
 patientScenario("a successor takes over both, and the pipe between them", async (box) => {
   const { web, log, said, kept } = logged(box);

@@ -1,7 +1,7 @@
 /** The operations that svctl has from sv, and those on sysmgr itself. */
 import { expect } from "bun:test";
-import { touch } from "../lib/files.ts";
-import { lives } from "../lib/processes.ts";
+import { rename, touch } from "../lib/files.ts";
+import { kill, lives } from "../lib/processes.ts";
 import { patientScenario } from "../lib/scenario.ts";
 import { lingering, STAY, trapping } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
@@ -93,6 +93,43 @@ patientScenario("start and restart wait for who says when it is ready", async (b
   touch(gate);
   expect((await box.run(["svctl", "restart", "web"])).code).toBe(0);
   expect([web.status.state, web.lines.at(-1)]).toEqual(["up", "ready"]);
+});
+
+patientScenario("a signal is sent to one that is not ready, too", async (box) => {
+  const web = box.declare("web");
+  web.installDirectory(trapping("HUP"), { check: "exit 1" });
+  await box.start();
+  await web.traced("ready");
+  // Long before this time is over the test would be.
+  const outcome = await box.run(["svctl", "-t", "600", "hup", "web"]);
+  expect(outcome).toEqual({ code: 0, out: expect.stringMatching(/^web: UP, .*starting/), err: "" });
+  await web.traced("HUP");
+});
+
+patientScenario("what is removed while it is stopped is down in the end", async (box) => {
+  const web = box.service(
+    "web",
+    "trap 'trace term' TERM\ntrace ready\nwhile :; do sleep 0.1; done",
+  );
+  const sysmgr = await box.start();
+  await web.traced("ready");
+  const pid = await web.running();
+  const stop = box.run(["svctl", "-t", "600", "stop", "web"]);
+  await web.traced("term");
+  web.uninstall();
+  await sysmgr.says(/web: removed from SYSDIR/);
+  kill(pid, "SIGKILL");
+  expect(await stop).toMatchObject({ code: 0, err: "" });
+});
+
+patientScenario("all is ready only where SYSDIR can be read", async (box) => {
+  const sysmgr = await box.start();
+  expect((await box.run(["svctl", "ready"])).code).toBe(0);
+  rename(box.sysdir, `${box.dir}/away`);
+  await sysmgr.says(/cannot read SYSDIR/);
+  const err = `svctl: cannot read ${box.sysdir}: No such file or directory\n`;
+  expect(await box.run(["svctl", "ready"])).toEqual({ code: 1, out: "", err });
+  rename(`${box.dir}/away`, box.sysdir);
 });
 
 patientScenario("letters are short for sv's commands", async (box) => {

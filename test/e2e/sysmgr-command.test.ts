@@ -146,7 +146,7 @@ scenario("-v prints every decision", async (box) => {
   await web.command("down");
   await web.is("down");
   for (const line of ["web: up", "web: asked to down", "web: stopping"]) {
-    expect(sysmgr.messages).toContain(`sysmgr: ${line}\n`);
+    await sysmgr.says(new RegExp(`^sysmgr: ${line}$`, "m"));
   }
 });
 

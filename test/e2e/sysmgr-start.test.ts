@@ -111,8 +111,11 @@ scenario(
     const pid = await web.running();
     await web.is("up");
     // Its loader has a library open for a moment.
-    await until(() => descriptors(pid).size === 3, "web has its standard streams only");
-    expect(Object.fromEntries(descriptors(pid))).toEqual({
+    const open = await until(() => {
+      const found = descriptors(pid);
+      return found.size === 3 && found;
+    }, "web has its standard streams only");
+    expect(Object.fromEntries(open)).toEqual({
       0: "/dev/null",
       1: descriptors(sysmgr.pid).get(1) ?? "",
       2: descriptors(sysmgr.pid).get(2) ?? "",

@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { chmodSync } from "node:fs";
 import { link, makeDirectory, place, remove, rename, write } from "../lib/files.ts";
-import { lives } from "../lib/processes.ts";
+import { lives, readName } from "../lib/processes.ts";
 import { have, patientScenario, scenario } from "../lib/scenario.ts";
 import { holds, until } from "../lib/until.ts";
 
@@ -201,6 +201,8 @@ patientScenario(
       box.run(["nsenter", "-t", `${sysmgr.pid}`, "-m", "sh", "-c", command]);
     const [web, db] = [box.service("web"), box.service("db")];
     const [pid, other] = [await web.running(), await db.running()];
+    // Until then a shell has its script open.
+    await until(() => [pid, other].every((p) => readName(p) === "sleep"), "both sleep");
 
     expect((await within(`umount ${box.sysdir}`)).err).toBe("");
     for (const _ of [1, 2, 3]) await sysmgr.answers();
