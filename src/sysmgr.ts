@@ -651,12 +651,8 @@ class Scanner {
   private markerOf(s: Service): FoundMarker {
     const { wanted, stopSignal } = s.life;
     const remembered = { wanted, signal: stopSignal, fresh: false, inode: 0n };
-    if (s.unmarked) {
-      const code = this.rundir.setMarker(s.name, s.unmarked.content);
-      this.check("write lock of", s.name, code);
-      if (code < 0) return remembered;
-      s.unmarked = null;
-    }
+    if (s.unmarked) this.mark(s, s.unmarked.content);
+    if (s.unmarked) return remembered;
     const found = this.rundir.marker(s.name);
     if (found) s.read = true;
     const marker = found ?? remembered;
