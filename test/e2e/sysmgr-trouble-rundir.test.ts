@@ -228,29 +228,6 @@ for (const early of [true, false]) {
   );
 }
 
-patientScenario(
-  "a marker for which RUNDIR has no room is written as soon as there is some",
-  async (box) => {
-    const web = box.service("web");
-    makeDirectory(box.rundir);
-    const mount = `mount -t tmpfs -o mode=755,size=128k run ${box.rundir} && exec "$@"`;
-    const wrapper = ["unshare", "-m", "sh", "-c", mount, "sh"];
-    const sysmgr = await box.start({ wrapper, elsewhere: true });
-    const pid = await web.running();
-    const { giveBack } = fill(`/proc/${sysmgr.pid}/root${box.rundir}`);
-    try {
-      touch(web.file("control/once"));
-      await sysmgr.says(/cannot write lock of web: No space left on device/);
-    } finally {
-      giveBack();
-    }
-    await until(() => read(web.file("lock")) === "once\n", "it is written");
-    await sysmgr.says(/RUNDIR: written again/);
-    expect([web.pid, web.starts.length]).toEqual([pid, 1]);
-  },
-  have.mounts,
-);
-
 scenario(
   "a RUNDIR that is removed is made again: services and stop markers are kept",
   async (box) => {
