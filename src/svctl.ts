@@ -133,15 +133,15 @@ export async function main(args: string[]): Promise<number> {
   const done = operation
     ? await new Control(rundir, source, operation, options, timeout).all(known)
     : word === "ready"
-      ? (await areReady(rundir, shown, options)) && !isHidden(sysdir, source, shown())
+      ? (await areReady(rundir, shown, options)) && !isHidden(sysdir, source, shown)
       : report(await whole(rundir, shown), options);
   return done && known.length === names.length ? 0 : 1;
 }
 
 /** Nothing is known of any service, and SYSDIR does not say that there is none: then it says why. */
-function isHidden(sysdir: string, source: SysDir, shown: readonly Shown[]): boolean {
+function isHidden(sysdir: string, source: SysDir, shown: () => readonly Shown[]): boolean {
   const names = source.entries();
-  if (shown.length > 0 || Array.isArray(names)) return false;
+  if (Array.isArray(names) || shown().length > 0) return false;
   complain("svctl", `cannot read ${escapeBytes(sysdir)}: ${names.reason}`);
   return true;
 }

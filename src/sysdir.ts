@@ -102,9 +102,8 @@ export class SysDir implements Source {
 
   inspect(name: string): Target | Refusal {
     if (!isServiceName(name)) return { reason: "the name is reserved" };
-    if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
     const path = `${this.path}/${name}`;
-    const stat = this.look(name);
+    const stat = this.lookToRun(name);
     if ("reason" in stat) return stat;
     if (stat.isDirectory) return inspectDirectory(path);
     if (!stat.isFile) return { reason: "neither a file nor a directory" };
@@ -135,6 +134,12 @@ export class SysDir implements Source {
     return weakness === null ? stat : { reason: `insecure: ${weakness}` };
   }
 
+  /** The same where something of it is to be run: SYSDIR must be trusted, too. */
+  private lookToRun(name: string): FileStat | { reason: string } {
+    if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
+    return this.look(name);
+  }
+
   hasProgram(name: string, file: string): boolean {
     const path = `${this.path}/${name}/${file}`;
     const stat = libc.stat(path);
@@ -142,8 +147,7 @@ export class SysDir implements Source {
   }
 
   inspectProgram(name: string, file: string): Target | { reason: string } {
-    if (this.distrust !== null) return { reason: `insecure: SYSDIR: ${this.distrust}` };
-    const stat = this.look(name);
+    const stat = this.lookToRun(name);
     if ("reason" in stat) return stat;
     const cwd = `${this.path}/${name}`;
     const path = `${cwd}/${file}`;

@@ -43,7 +43,7 @@ import {
   type Effect,
   type Event,
   formatAge,
-  isLast,
+  isFinal,
   type Level,
   type Life,
   newborn,
@@ -314,8 +314,7 @@ class Scanner {
   /** Where it can be put into the foreground. */
   private terminal = -1;
   private mainExit: Exit | null = null;
-  private sweeping = false;
-  private idleCheck = false;
+  private readonly afterwards = new Set<() => void>();
   private obeying = false;
   /** The sysmgr-prefix that runs; it ends when the pipe that we hold is closed. */
   private prefixer: { readonly pid: number; pipe: number | null } | null = null;
@@ -576,7 +575,7 @@ class Scanner {
     for (const name of names) this.meet(name);
     for (const s of this.services.values()) if (!present.has(s.name)) this.miss(s);
     // There may be nobody whose life could change.
-    if (this.settings.exitWhenIdle) this.lookWhetherIdle();
+    if (this.settings.exitWhenIdle) this.doAfterwards(this.endIfIdle);
   }
 
   /** One entry of SYSDIR came, went or changed. */
@@ -651,7 +650,7 @@ class Scanner {
   private markerOf(s: Service): FoundMarker {
     const { wanted, stopSignal } = s.life;
     const remembered = { wanted, signal: stopSignal, fresh: false, inode: 0n };
-    if (s.unmarked) this.mark(s, s.unmarked.content);
+    this.markAgain(s);
     if (s.unmarked) return remembered;
     const found = this.rundir.marker(s.name);
     if (found) s.read = true;
@@ -864,21 +863,26 @@ class Scanner {
     if (life !== before) this.become(s, life);
     for (const effect of effects) this.perform(s, effect);
     if (life.leaving && life.state === "down" && s.life === life) this.depart(s);
-    if (this.settings.exitWhenIdle) this.lookWhetherIdle();
+    if (this.settings.exitWhenIdle) this.doAfterwards(this.endIfIdle);
     this.tidyLater();
   }
 
-  /** Once all that is to be done now has been. */
-  private lookWhetherIdle(): void {
-    if (this.idleCheck) return;
-    this.idleCheck = true;
-    const look = () => {
-      this.idleCheck = false;
-      const services = [...this.services.values()].filter((s) => loggedBy(s.name) === null);
-      const isIdle = services.every(({ life }) => life.state === "down" || life.state === "failed");
-      if (isIdle && !this.main && !this.shutdown) this.beginShutdown(null, "idle");
-    };
-    setImmediate(this.guarded(look));
+  /** Once, when all that is to be done now has been, however often it is asked for till then. */
+  private doAfterwards(step: () => void): void {
+    if (this.afterwards.has(step)) return;
+    this.afterwards.add(step);
+    setImmediate(
+      this.guarded(() => {
+        this.afterwards.delete(step);
+        step.call(this);
+      }),
+    );
+  }
+
+  private endIfIdle(): void {
+    const services = [...this.services.values()].filter((s) => loggedBy(s.name) === null);
+    const isIdle = services.every(({ life }) => life.state === "down" || life.state === "failed");
+    if (isIdle && !this.main && !this.shutdown) this.beginShutdown(null, "idle");
   }
 
   /** With its timer off, the runtime collects only what we tell it to: after much was done. */
@@ -982,6 +986,10 @@ class Scanner {
     const done = code >= 0 || (content === null && code === -E.NOENT);
     s.unmarked = done ? null : { content };
     if (!done) this.check("write lock of", s.name, code);
+  }
+
+  private markAgain(s: Service): void {
+    if (s.unmarked) this.mark(s, s.unmarked.content);
   }
 
   private setTimer(s: Service, due: number | null): void {
@@ -1091,7 +1099,7 @@ class Scanner {
     this.heal();
     for (const s of this.services.values()) {
       if (!s.saved || (s.life.process && s.pidSaved === undefined)) this.remake(s);
-      if (s.unmarked) this.markerOf(s);
+      this.markAgain(s);
     }
     if (!this.healTimer && this.reported.delete("rundir"))
       this.log.write("info", "RUNDIR: written again");
@@ -1527,7 +1535,7 @@ class Scanner {
     const hasRun = status.process !== null || status.state === "finishing";
     if (!lives && status.finish) this.adoptFinish(s, status, status.finish);
     // As it would be had we been there.
-    else if (!lives && hasRun && status.wanted === "up" && isLast(exit, settings))
+    else if (!lives && hasRun && status.wanted === "up" && isFinal(exit, settings.restart))
       this.mark(s, "once\n");
     if (!lives) return false;
     this.byPid.set(id.pid, s);
@@ -1675,7 +1683,7 @@ class Scanner {
   private upgrade(path: string): void {
     for (const s of this.services.values()) {
       if (!s.saved) this.save(s);
-      if (s.unmarked) this.markerOf(s);
+      this.markAgain(s);
     }
     if (this.shutdown) return this.refuseUpgrade("shutting down");
     const unsaved = [...this.services.values()].some((s) => !s.saved || s.unmarked);
@@ -1940,19 +1948,8 @@ class Scanner {
       if (others.delete(s) && others.size === 0) freed = true;
     }
     if (freed) this.leaveIndependent();
-    this.sweepSoon();
-  }
-
-  /** Once for all that have ended by then: it looks at every process. */
-  private sweepSoon(): void {
-    if (this.sweeping) return;
-    this.sweeping = true;
-    setImmediate(
-      this.guarded(() => {
-        this.sweeping = false;
-        this.sweep();
-      }),
-    );
+    // It looks at every process: once for all that have ended by then.
+    this.doAfterwards(this.sweep);
   }
 
   private reportWaiting(): void {

@@ -337,11 +337,9 @@ function answer(
 }
 
 /** Is it started no more after such an end? */
-export function isLast(exit: Exit | null, { restart }: Settings): boolean {
-  return restart !== null && isFinal(exit, restart);
-}
-
-function isFinal(exit: Exit | null, { unless }: Restart): boolean {
+export function isFinal(exit: Exit | null, restart: Restart | null): boolean {
+  if (restart === null) return false;
+  const { unless } = restart;
   if (unless === "any") return true;
   return exit !== null && "code" in exit && unless.includes(exit.code);
 }

@@ -3,7 +3,6 @@ import { expect } from "bun:test";
 import { chmodSync } from "node:fs";
 import { exists, read, remove, rename, touch } from "../lib/files.ts";
 import { kill, lives } from "../lib/processes.ts";
-import type { Sandbox } from "../lib/sandbox.ts";
 import { have, patientScenario } from "../lib/scenario.ts";
 import { STAY } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
@@ -266,8 +265,8 @@ patientScenario(
 );
 
 for (const [what, meanwhile] of [
-  ["runs", async () => {}],
-  ["has ended", async (_: Sandbox, finish: number) => kill(finish, "SIGKILL")],
+  ["runs", () => {}],
+  ["has ended", (finish: number) => kill(finish, "SIGKILL")],
 ] as const) {
   patientScenario(
     `a successor starts no job again that has had its only life; its finish ${what}`,
@@ -282,7 +281,7 @@ for (const [what, meanwhile] of [
       const line = await until(() => job.lines.find((l) => l.startsWith("finishing")), "it ends");
       await until(() => job.status.finish, "that is written down");
       await sysmgr.crash();
-      await meanwhile(box, Number(line.slice(10)));
+      meanwhile(Number(line.slice(10)));
       const successor = await box.start();
       touch(gate);
       await job.is("down");

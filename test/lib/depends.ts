@@ -1,7 +1,7 @@
 /** Services that wait for others, and what is written down of it. */
 import { expect } from "bun:test";
 import { list, makeDirectory, read, remove } from "./files.ts";
-import { children, readName, readStat } from "./processes.ts";
+import { children, isAlive, readName } from "./processes.ts";
 import { BIN, type Sandbox } from "./sandbox.ts";
 import { type Service, STAY } from "./service.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -99,11 +99,8 @@ export function waiting(service: Service): { pid: number; start: number; wants: 
 
 /** Waits until so many calls in it wait, and of this life if it runs; resolves to their pids. */
 export async function waits(service: Service, calls = 1): Promise<number[]> {
-  const counts = (call: { pid: number; start: number }, main: number | null) => {
-    const stat = readStat(call.pid);
-    return stat?.started === call.start && (main ?? stat.session) === stat.session;
-  };
-  const alive = () => waiting(service).filter((call) => counts(call, service.pid));
+  const alive = () =>
+    waiting(service).filter((call) => isAlive(call.pid, call.start, service.pid ?? undefined));
   await until(() => alive().length === calls, `${calls} calls wait in ${service.name}`);
   return alive().map((call) => call.pid);
 }

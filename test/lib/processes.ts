@@ -1,10 +1,17 @@
 /** What /proc tells of processes, for tests. */
 import { readdirSync, readlinkSync } from "node:fs";
-import { allStats, type ProcStat, readEnviron, readName, readStat } from "../../src/proc.ts";
+import {
+  allStats,
+  isAlive,
+  type ProcStat,
+  readEnviron,
+  readName,
+  readStat,
+} from "../../src/proc.ts";
 import { read } from "./files.ts";
 import { until } from "./until.ts";
 
-export { readName, readStat };
+export { isAlive, readName, readStat };
 
 export function lives(pid: number): boolean {
   const stat = readStat(pid);

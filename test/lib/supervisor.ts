@@ -71,10 +71,10 @@ export class Supervisor {
     kill(this.pid, name);
   }
 
-  /** Stops it as SIGSTOP does, until SIGCONT. */
+  /** Stops it as SIGSTOP does, until SIGCONT; under a tracer, too, which has a letter of its own. */
   async pause(): Promise<void> {
     this.signal("SIGSTOP");
-    await until(() => readStat(this.pid)?.state === "T", "sysmgr is paused");
+    await until(() => readStat(this.pid)?.state.toUpperCase() === "T", "sysmgr is paused");
   }
 
   /** Waits until it has ended; resolves to its exit code, or that of what it was wrapped in. */
@@ -93,11 +93,14 @@ export class Supervisor {
     await this.exited();
   }
 
-  /** Stops it; it must say goodbye properly. */
-  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+  /** Stops it; it must say goodbye properly. Resolves to how long that took, in milliseconds. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<number> {
+    const began = performance.now();
     this.signal(signal);
     expect(await this.exited()).toBe(0);
+    const took = performance.now() - began;
     expect(list(this.rundir)).toEqual([]);
+    return took;
   }
 
   /** What must hold after whatever happened: it works, and keeps neither zombie nor descriptor. */

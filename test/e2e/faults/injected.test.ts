@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
 import { touch } from "../../lib/files.ts";
-import { kill, lives, readStat } from "../../lib/processes.ts";
+import { kill, lives } from "../../lib/processes.ts";
 import type { Sandbox } from "../../lib/sandbox.ts";
 import { have, patientScenario } from "../../lib/scenario.ts";
 import { STAY } from "../../lib/service.ts";
@@ -36,8 +36,7 @@ async function failing(
     await during();
   } finally {
     // Let go in the midst of a call that is to fail, it would get yet another error.
-    sysmgr.signal("SIGSTOP");
-    await until(() => readStat(sysmgr.pid)?.state.toUpperCase() === "T", "it is stopped");
+    await sysmgr.pause();
     child.kill("SIGTERM");
     await child.exited;
     sysmgr.signal("SIGCONT");

@@ -1,5 +1,4 @@
 /** A thousand at once: every orphan is reaped, and how each service ended is told exactly. */
-
 import { expect } from "bun:test";
 import { closeSync, constants, openSync } from "node:fs";
 import { children, kill, lives, readStat } from "../../lib/processes.ts";
