@@ -4,16 +4,21 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Census } from "../../src/eyes/census.ts";
-import { getsid } from "../../src/libc.ts";
-import { ownProcess, RunDir } from "../../src/rundir.ts";
+import { readStat } from "../../src/proc.ts";
+import { RunDir } from "../../src/rundir.ts";
 import type { Status } from "../../src/status.ts";
 import { makeDirectory, remove, rename } from "../lib/files.ts";
 import { PLAIN_STATUS } from "../lib/shown.ts";
 import { until } from "../lib/until.ts";
 
 const base = mkdtempSync(join(tmpdir(), "sysmgr-census."));
-afterAll(() => remove(base));
 let count = 0;
+let caller: Bun.Subprocess | undefined;
+afterAll(async () => {
+  remove(base);
+  caller?.kill("SIGKILL");
+  await caller?.exited;
+});
 
 /** A RUNDIR with services in it, and a sysmgr's hand to write there. */
 function rundir(...names: string[]) {
@@ -72,8 +77,11 @@ test("changes are seen, and told; what did not change is the same object", async
 
 test("who waits, and for what, however that changes", async () => {
   const { path, hand, write } = rundir("web");
-  // A call counts in the session of the main process.
-  write("web", { process: { pid: getsid(0), started: 0 }, state: "starting" });
+  // A call counts in the session of the main process: here it is that process itself.
+  caller = Bun.spawn(["sleep", "3600"], { detached: true });
+  const { pid } = caller;
+  const main = { pid, started: readStat(pid)?.started ?? 0 };
+  write("web", { process: main, state: "starting" });
   const census = open(path);
   const waiting = () => census.look()[0]?.waitingFor.join(" ");
   expect(waiting()).toBe("");
@@ -83,15 +91,15 @@ test("who waits, and for what, however that changes", async () => {
   });
   for (const services of [["db", "cache"], ["cache"]]) {
     const before = rings;
-    hand.writeWaiter("web", { process: ownProcess(), services });
+    hand.writeWaiter("web", { process: main, services });
     await until(() => waiting() === services.join(" "), "it waits");
     await until(() => rings > before, "it is told");
   }
   const before = rings;
-  hand.removeWaiter("web", process.pid);
+  hand.removeWaiter("web", pid);
   await until(() => waiting() === "", "it waits no more");
   await until(() => rings > before, "it is told");
-  hand.writeWaiter("web", { process: ownProcess(), services: ["again"] });
+  hand.writeWaiter("web", { process: main, services: ["again"] });
   await until(() => waiting() === "again", "it waits again");
 });
 
