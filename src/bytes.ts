@@ -81,10 +81,23 @@ export function parseCount(text: string): number | null {
   return /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
-/** Writes all of it, waiting where the descriptor makes us wait; 0, or minus the errno. */
+/** What the kernel writes in one piece, also to a pipe (limits.h). */
+const PIPE_BUF = 4096;
+
+/** As many lines as are written in one piece; a longer one is cut. */
+export function wholeLines(text: string): string {
+  if (text.length <= PIPE_BUF) return text;
+  const end = text.lastIndexOf("\n", PIPE_BUF - 1);
+  return text.slice(0, end < 0 ? PIPE_BUF : end + 1);
+}
+
+/**
+ * Writes all of it, waiting where the descriptor makes us wait; 0, or minus the errno. What others
+ * write to the same place comes between two lines.
+ */
 export function writeAll(fd: number, text: string): number {
   for (let at = 0; at < text.length; ) {
-    const n = libc.writeText(fd, at === 0 ? text : text.slice(at));
+    const n = libc.writeText(fd, wholeLines(at === 0 ? text : text.slice(at)));
     if (n === -libc.E.AGAIN) libc.waitWritable(fd);
     else if (n < 0 && n !== -libc.E.INTR) return n;
     else if (n > 0) at += n;

@@ -6,12 +6,12 @@
  * when poll(2) says that a write of up to PIPE_BUF bytes would not block.
  */
 import { HEAL_INTERVAL, LOG_BUFFER } from "../config.ts";
+import { wholeLines } from "./bytes.ts";
 import * as libc from "./libc.ts";
 import type { Level } from "./transition.ts";
 
 const RANK: Record<Level, number> = { error: 0, info: 1, debug: 2 };
 const STDERR = 2;
-const PIPE_BUF = 4096;
 
 export class Log {
   private waiting = "";
@@ -51,13 +51,6 @@ export class Log {
       }, HEAL_INTERVAL);
     }
   }
-}
-
-/** As many lines as the kernel writes in one piece; a longer one is cut. */
-function wholeLines(text: string): string {
-  if (text.length <= PIPE_BUF) return text;
-  const end = text.lastIndexOf("\n", PIPE_BUF - 1);
-  return text.slice(0, end < 0 ? PIPE_BUF : end + 1);
 }
 
 /** A description of our own of the same pipe or terminal, or the descriptor itself. */

@@ -9,6 +9,7 @@ import {
   getenv,
   parseCount,
   unescapeBytes,
+  wholeLines,
   writeAll,
 } from "../src/bytes.ts";
 import * as libc from "../src/libc.ts";
@@ -125,6 +126,22 @@ describe("writing all of a text", () => {
     libc.close(pipe);
     await ending(reader);
     expect(readFileSync(`${dir}/sum`, "latin1").trim()).toBe(String(text.length));
+  });
+
+  test("is done in pieces of whole lines; one that is longer than a piece is cut", async () => {
+    const line = (length: number) => `${"x".repeat(length - 1)}\n`;
+    expect(wholeLines(line(4096) + line(1))).toBe(line(4096));
+    expect(wholeLines(line(97).repeat(100))).toBe(line(97).repeat(42));
+    expect(wholeLines(line(5000))).toBe("x".repeat(4096));
+    // The kernel gives a reader all that is there, and that are whole pieces.
+    const fifo = makeFifo(`${dir}/pieces`);
+    const script = 'exec <"$1"; dd bs=65536 count=1 2>/dev/null; cat >/dev/null';
+    const reader = launch(`${dir}/first`, sh(script, fifo));
+    const pipe = libc.openat(libc.AT_FDCWD, fifo, libc.O.RDWR | libc.O.NONBLOCK);
+    expect(writeAll(pipe, line(97).repeat(5000))).toBe(0);
+    libc.close(pipe);
+    await ending(reader);
+    expect(readFileSync(`${dir}/first`, "latin1")).toMatch(/^(x{96}\n)+$/);
   });
 
   test("ends with the reason when nobody will ever read it", () => {
