@@ -1,6 +1,6 @@
 /** procmgr: what each action does, with a script and without, and what scripts are given. */
 import { expect } from "bun:test";
-import { exists, list, read } from "../lib/files.ts";
+import { exists, list, read, write } from "../lib/files.ts";
 import { caught, environment, kill, lives } from "../lib/processes.ts";
 import { ended, type Procmgr, scene } from "../lib/procmgr.ts";
 import { until } from "../lib/until.ts";
@@ -291,6 +291,28 @@ scene("restart-delay: started again that long after its end; not after stop", as
   expect(await p.run(["slow", "status"])).toMatchObject({ code: 1 });
   expect(await code(p, "slow", "stop")).toBe(0);
   expect(read(`${p.state}/run/slow/lock`)).toBe("");
+});
+
+scene("a program that is about to be started again is not started twice", async (p) => {
+  await p.start(web(`cmd-start = exec sleep ${p.forever}`, "restart-delay = 1"));
+  const status = `${p.state}/run/web/status`;
+  for (const action of ["start", "restart", "stop"]) {
+    await code(p, "web", "start");
+    kill(await p.sleeps(), "SIGKILL");
+    await until(() => read(status)?.includes("state=backoff\n"), "the next start is due");
+    // What it says from the moment when that is begun; and its supervisor goes no further.
+    const { supervisor } = p;
+    kill(supervisor, "SIGSTOP");
+    write(status, read(status)?.replace("state=backoff\n", "state=starting\n") ?? "");
+    const client = p.begin(["web", action]);
+    await until(() => list(`${p.state}/accepted`).length > 0, "it is asked");
+    kill(supervisor, "SIGCONT");
+    expect(await client.exited).toBe(0);
+    if (action !== "stop") await p.sleeps();
+    expect(list(`${p.state}/programs`)).toEqual(["web"]);
+    await p.run(["web", "stop"]);
+    await p.sleeps(0);
+  }
 });
 
 scene("restart-delay: none, and every number that is not positive, mean never", async (p) => {

@@ -108,7 +108,7 @@ export class Actions {
 
   private async stopNothing(m: Managed, order: Order | null): Promise<Answer> {
     const isDue = this.programs.isDue(m);
-    if (isDue) await this.programs.ask(m.service, "down");
+    if (isDue) await this.programs.callOff(m.service);
     if (order) return answerOf(await this.run(order));
     return isDue ? SUCCESS : { code: 1, error: "it does not run" };
   }

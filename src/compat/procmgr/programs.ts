@@ -165,6 +165,13 @@ export class Programs {
     return value;
   }
 
+  /** The start that it is due; resolves when what was started meanwhile has ended. */
+  async callOff(service: string): Promise<void> {
+    await this.ask(service, "down");
+    const process = this.processOf(service);
+    if (process) await this.end(service, process);
+  }
+
   /** Resolves to how that process of the program has ended. */
   async end(service: string, process: ProcessId): Promise<Exit> {
     const exit = await this.changes.until<Exit>(() => {
@@ -182,6 +189,8 @@ export class Programs {
    * process runs on, and is not the program any more.
    */
   async launch(m: Managed, order: Order, beside = false): Promise<void> {
+    // Else the supervisor, which is about to start it, could do so beside what we start.
+    if (!beside && this.isDue(m)) await this.callOff(m.service);
     const service = this.freeService(m, beside);
     this.held.add(service);
     try {
