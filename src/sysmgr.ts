@@ -1005,6 +1005,9 @@ class Scanner {
 
   private ring(s: Service): void {
     s.timer = null;
+    // If we are late, it may have ended meanwhile: then it does not come to be up first.
+    this.reap();
+    if (s.life.due === null || s.timer) return;
     this.lookAtWaiters(s);
     this.apply(s, { type: "timer", waiting: s.waiter !== null });
     // Rung early: the clocks of timers and of now() need not agree to the microsecond.

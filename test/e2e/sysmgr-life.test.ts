@@ -1,9 +1,10 @@
 /** The life of a service: restarts, backoff, and what its status file says of it. */
 import { expect } from "bun:test";
 import { readlinkSync } from "node:fs";
-import { BACKOFF } from "../../config.ts";
+import { BACKOFF, SETTLE_DEPENDS } from "../../config.ts";
+import { begin, stopped } from "../lib/depends.ts";
 import { exists, read, touch, write } from "../lib/files.ts";
-import { kill, readStat } from "../lib/processes.ts";
+import { kill, lives, readStat } from "../lib/processes.ts";
 import { patientScenario, scenario } from "../lib/scenario.ts";
 import { type Service, STAY } from "../lib/service.ts";
 import { until } from "../lib/until.ts";
@@ -172,6 +173,23 @@ scenario("a service is starting before it is up", async (box) => {
   touch(gate);
   await web.is("up");
   await sysmgr.says(/web: started, pid \d+\nsysmgr: web: up\n/);
+});
+
+patientScenario("what has ended is not up, however late sysmgr looks", async (box) => {
+  const web = stopped(box, "web");
+  const sysmgr = await box.start({ args: ["-v"] });
+  const ups = () => sysmgr.count(/^sysmgr: web: up$/);
+  let before = 0;
+  await begin(sysmgr, [web], async () => {
+    before = ups();
+    const { pid, since } = web.status;
+    kill(Number(pid), "SIGKILL");
+    await until(() => !lives(Number(pid)), "it has ended");
+    const due = Number(since) * 1000 + SETTLE_DEPENDS;
+    await until(() => Date.now() > due + 100, "it would be up");
+  });
+  await until(() => web.status.exit, "its end is seen");
+  expect(ups()).toBe(before);
 });
 
 scenario("says why it cannot start something, in status and once in its messages", async (box) => {
