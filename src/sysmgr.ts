@@ -902,7 +902,9 @@ class Scanner {
     s.life = life;
     s.times = times ?? timesAfter(s.times, before, life, Date.now());
     if (life.due !== before.due) this.setTimer(s, life.due);
-    this.watchEntry(s, life.state === "failed");
+    // While its start is tried again, what changes must not be missed.
+    const isTried = life.state === "starting" && !life.process;
+    if (!isTried) this.watchEntry(s, life.state === "failed");
     if (statusDiffers(before, life) || life.state !== before.state) this.save(s);
   }
 
@@ -1115,19 +1117,27 @@ class Scanner {
     this.log.write("error", text);
   }
 
+  /** Watches what the entry leads to now. */
   private watchEntry(s: Service, wanted: boolean): void {
-    if (wanted === (s.entryWatch !== null)) return;
-    if (s.entryWatch) this.watcher?.remove(s.entryWatch);
+    const before = s.entryWatch;
     s.entryWatch = null;
-    if (!wanted || !this.watcher) return;
-    const watch = this.source.watchEntry(
-      this.watcher,
-      s.name,
-      this.guarded(() => {
-        this.apply(s, { type: "entry", changed: true });
-      }),
-    );
-    if (typeof watch !== "number") s.entryWatch = watch;
+    if (wanted && this.watcher) {
+      const onChange = () => this.apply(s, { type: "entry", changed: true });
+      const watch = this.source.watchEntry(this.watcher, s.name, this.guarded(onChange));
+      if (typeof watch !== "number") {
+        s.entryWatch = watch;
+        // It may have changed after we looked, before it was watched.
+        if (watch.id !== before?.id) this.lookSoon(s);
+      }
+    }
+    if (before) this.watcher?.remove(before);
+  }
+
+  private lookSoon(s: Service): void {
+    const look = () => {
+      if (this.services.get(s.name) === s) this.apply(s, { type: "entry", changed: false });
+    };
+    setImmediate(this.guarded(look));
   }
 
   /** RUNDIR, or a service's directory in it, may have been removed: made again from memory. */

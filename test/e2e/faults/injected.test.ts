@@ -2,7 +2,7 @@
 import { expect } from "bun:test";
 import { truncateSync } from "node:fs";
 import { join } from "node:path";
-import { touch } from "../../lib/files.ts";
+import { makeDirectory, touch, write } from "../../lib/files.ts";
 import { kill, lives } from "../../lib/processes.ts";
 import type { Sandbox } from "../../lib/sandbox.ts";
 import { have, patientScenario } from "../../lib/scenario.ts";
@@ -15,15 +15,24 @@ const tracing =
   Bun.spawnSync(["strace", "-qq", "-e", "trace=none", "true"]).exitCode === 0;
 
 /** While it lasts, these system calls of sysmgr fail with that error. */
-async function failing(
+function failing(
   sysmgr: Supervisor,
   calls: string,
   error: string,
   during: () => Promise<void>,
 ): Promise<void> {
+  return tampered(sysmgr, calls, `error=${error}`, during);
+}
+
+async function tampered(
+  sysmgr: Supervisor,
+  calls: string,
+  how: string,
+  during: () => Promise<void>,
+): Promise<void> {
   const child = Bun.spawn(
     ["strace", "-p", String(sysmgr.pid), "-e", `trace=${calls}`]
-      .concat(["-e", `inject=${calls}:error=${error}`, "-e", "signal=none"])
+      .concat(["-e", `inject=${calls}:${how}`, "-e", "signal=none"])
       .concat(["-o", "/dev/null"]),
     { stdio: ["ignore", "ignore", "pipe"] },
   );
@@ -100,6 +109,28 @@ patientScenario(
     box.service("late");
     await until(() => sysmgr.count(/late: started/) === 1, "a new service is started");
     expect(sysmgr.count(/watch/)).toBe(2);
+  },
+  tracing,
+);
+
+patientScenario(
+  "what changes between a failed start and the watch for changes is not missed",
+  async (box) => {
+    const [old, fresh] = [box.declare("old"), box.declare("fresh")];
+    makeDirectory(old.entry);
+    const sysmgr = await box.start();
+    await old.is("failed");
+    await tampered(sysmgr, "inotify_add_watch", "delay_enter=500000", async () => {
+      for (const service of [old, fresh]) {
+        if (service === old) write(`${old.entry}/run`, old.script());
+        else makeDirectory(fresh.entry);
+        // That is told before the start is tried; that it has failed, after the watch.
+        await service.is("starting");
+        write(`${service.entry}/run`, service.script(), 0o755);
+        // At once, and not with the next scan: that is minutes away.
+        await service.running();
+      }
+    });
   },
   tracing,
 );
