@@ -149,8 +149,12 @@ export class Sandbox {
   /** Kills what is left, by pid, and removes the directory. */
   async remove(): Promise<void> {
     process.off("exit", this.removeNow);
-    await until(() => this.killAll() === 0, "everything is dead").catch(() => {});
-    remove(this.dir);
+    // What is in the midst of an exec has no environment to be found by: so it is looked again.
+    const isGone = () => {
+      if (this.killAll() === 0) remove(this.dir);
+      return !exists(this.dir);
+    };
+    await until(isGone, "everything is dead and removed");
   }
 
   private readonly removeNow = () => {
