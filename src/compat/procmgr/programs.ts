@@ -165,7 +165,7 @@ export class Programs {
     return value;
   }
 
-  /** The start that it is due; resolves when what was started meanwhile has ended. */
+  /** Calls off the start that is due; resolves when what was started meanwhile has ended. */
   async callOff(service: string): Promise<void> {
     await this.ask(service, "down");
     const process = this.processOf(service);
