@@ -1127,17 +1127,10 @@ class Scanner {
       if (typeof watch !== "number") {
         s.entryWatch = watch;
         // It may have changed after we looked, before it was watched.
-        if (watch.id !== before?.id) this.lookSoon(s);
+        if (watch.id !== before?.id) setImmediate(this.guarded(() => this.lookNow(s.name)));
       }
     }
     if (before) this.watcher?.remove(before);
-  }
-
-  private lookSoon(s: Service): void {
-    const look = () => {
-      if (this.services.get(s.name) === s) this.apply(s, { type: "entry", changed: false });
-    };
-    setImmediate(this.guarded(look));
   }
 
   /** RUNDIR, or a service's directory in it, may have been removed: made again from memory. */

@@ -149,7 +149,7 @@ export class Sandbox {
   /** Kills what is left, by pid, and removes the directory. */
   async remove(): Promise<void> {
     process.off("exit", this.removeNow);
-    // What is in the midst of an exec has no environment to be found by: so it is looked again.
+    // What is in the midst of an exec has no environment to be found by: so we look again.
     const isGone = () => {
       if (this.killAll() === 0) remove(this.dir);
       return !exists(this.dir);

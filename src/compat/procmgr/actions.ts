@@ -107,10 +107,9 @@ export class Actions {
   }
 
   private async stopNothing(m: Managed, order: Order | null): Promise<Answer> {
-    const isDue = this.programs.isDue(m);
-    if (isDue) await this.programs.callOff(m.service);
+    const wasDue = await this.programs.callOff(m);
     if (order) return answerOf(await this.run(order));
-    return isDue ? SUCCESS : { code: 1, error: "it does not run" };
+    return wasDue ? SUCCESS : { code: 1, error: "it does not run" };
   }
 
   private status(m: Managed): Answer {

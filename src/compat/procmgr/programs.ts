@@ -120,7 +120,7 @@ export class Programs {
   }
 
   /** It does not run now, but the supervisor is to start it. */
-  isDue(m: Managed): boolean {
+  private isDue(m: Managed): boolean {
     const status = this.rundir.status(m.service);
     return status?.wanted === "up" && status.state !== "down";
   }
@@ -165,11 +165,14 @@ export class Programs {
     return value;
   }
 
-  /** Calls off the start that is due; resolves when what was started meanwhile has ended. */
-  async callOff(service: string): Promise<void> {
+  /** Calls off the start that is due, if one is; resolves when what was started meanwhile has ended. */
+  async callOff(m: Managed): Promise<boolean> {
+    if (!this.isDue(m)) return false;
+    const { service } = m;
     await this.ask(service, "down");
     const process = this.processOf(service);
     if (process) await this.end(service, process);
+    return true;
   }
 
   /** Resolves to how that process of the program has ended. */
@@ -190,7 +193,7 @@ export class Programs {
    */
   async launch(m: Managed, order: Order, beside = false): Promise<void> {
     // Else the supervisor, which is about to start it, could do so beside what we start.
-    if (!beside && this.isDue(m)) await this.callOff(m.service);
+    if (!beside) await this.callOff(m);
     const service = this.freeService(m, beside);
     this.held.add(service);
     try {

@@ -14,17 +14,8 @@ const tracing =
   Bun.which("strace") !== null &&
   Bun.spawnSync(["strace", "-qq", "-e", "trace=none", "true"]).exitCode === 0;
 
-/** While it lasts, these system calls of sysmgr fail with that error. */
-function failing(
-  sysmgr: Supervisor,
-  calls: string,
-  error: string,
-  during: () => Promise<void>,
-): Promise<void> {
-  return tampered(sysmgr, calls, `error=${error}`, during);
-}
-
-async function tampered(
+/** While it lasts, strace does that to these system calls of sysmgr: `error=EIO`, say. */
+async function injected(
   sysmgr: Supervisor,
   calls: string,
   how: string,
@@ -64,7 +55,7 @@ for (const [error, words] of [
       const sysmgr = await box.start();
       const [pid, other] = [await web.aged(1000), await db.running()];
       for (const service of [web, db]) await service.is("up");
-      await failing(sysmgr, "renameat", error, async () => {
+      await injected(sysmgr, "renameat", `error=${error}`, async () => {
         kill(pid, "SIGKILL");
         await until(() => web.starts.length === 2, "web is started again");
         await sysmgr.says(new RegExp(`cannot write status of web: ${words}`));
@@ -93,7 +84,7 @@ patientScenario(
     await bad.is("failed");
     // Nothing else is left to be read then.
     await web.is("up");
-    await failing(sysmgr, "read", "EIO:when=1", async () => {
+    await injected(sysmgr, "read", "error=EIO:when=1", async () => {
       web.mark();
       await sysmgr.says(/cannot watch files: /);
     });
@@ -120,7 +111,7 @@ patientScenario(
     makeDirectory(old.entry);
     const sysmgr = await box.start();
     await old.is("failed");
-    await tampered(sysmgr, "inotify_add_watch", "delay_enter=500000", async () => {
+    await injected(sysmgr, "inotify_add_watch", "delay_enter=500000", async () => {
       for (const service of [old, fresh]) {
         if (service === old) write(`${old.entry}/run`, old.script());
         else makeDirectory(fresh.entry);
@@ -142,7 +133,7 @@ for (const error of ["ENOMEM", "EAGAIN"]) {
       const [web, db] = [box.service("web"), box.service("db")];
       const sysmgr = await box.start();
       const [pid, other] = [await web.aged(1000), await db.running()];
-      await failing(sysmgr, "clone3,clone,vfork", error, async () => {
+      await injected(sysmgr, "clone3,clone,vfork", `error=${error}`, async () => {
         kill(pid, "SIGKILL");
         await sysmgr.says(/web: cannot start: (Cannot allocate memory|Resource temporarily)/);
         await web.is("backoff");
@@ -163,7 +154,7 @@ patientScenario(
     const [web, db] = [box.service("web"), box.service("db")];
     const sysmgr = await box.start();
     const pids = [await web.running(), await db.running()];
-    await failing(sysmgr, "openat", "ENOMEM", async () => {
+    await injected(sysmgr, "openat", "error=ENOMEM", async () => {
       touch(db.file("control/down"));
       sysmgr.signal("SIGALRM");
       await sysmgr.says(/Cannot allocate memory/);
