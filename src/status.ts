@@ -49,6 +49,11 @@ export type Status = Times & {
   readonly logger: boolean;
 };
 
+/** It is to have a process, and has none yet; or none that is written down. */
+export function isBeingStarted({ state, process }: Pick<Status, "state" | "process">): boolean {
+  return state === "starting" && !process;
+}
+
 /** Of a service that was never started, and of which nothing else is known. */
 export const BLANK: Status = {
   state: "down",

@@ -8,7 +8,7 @@ import * as libc from "./libc.ts";
 import * as proc from "./proc.ts";
 import { Progress, waitingFor } from "./progress.ts";
 import { isServiceName, ownProcess, RunDir } from "./rundir.ts";
-import type { Status } from "./status.ts";
+import { isBeingStarted, type Status } from "./status.ts";
 import { SysDir } from "./sysdir.ts";
 import { formatAge } from "./transition.ts";
 
@@ -169,7 +169,7 @@ class Wait {
 
   private isBeingStarted(name: string): boolean {
     const status = this.rundir.status(name);
-    return status?.state === "starting" && status.process === null;
+    return status !== null && isBeingStarted(status);
   }
 
   /** sysmgr could not write the status of what it started: the leader of our session is its child. */

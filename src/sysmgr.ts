@@ -36,7 +36,14 @@ import {
   type Tap,
 } from "./rundir.ts";
 import type { Settings } from "./settings.ts";
-import { BLANK, describeExit, type Exit, type ProcessId, type Status } from "./status.ts";
+import {
+  BLANK,
+  describeExit,
+  type Exit,
+  isBeingStarted,
+  type ProcessId,
+  type Status,
+} from "./status.ts";
 import { explainSpawn, isPassing, type Source, SysDir, whyNotProgram } from "./sysdir.ts";
 import { type Times, timesAfter, timesOf } from "./times.ts";
 import {
@@ -903,8 +910,7 @@ class Scanner {
     s.times = times ?? timesAfter(s.times, before, life, Date.now());
     if (life.due !== before.due) this.setTimer(s, life.due);
     // While its start is tried again, what changes must not be missed.
-    const isTried = life.state === "starting" && !life.process;
-    if (!isTried) this.watchEntry(s, life.state === "failed");
+    if (!isBeingStarted(life)) this.watchEntry(s, life.state === "failed");
     if (statusDiffers(before, life) || life.state !== before.state) this.save(s);
   }
 
@@ -1217,7 +1223,7 @@ class Scanner {
     for (const s of this.startable) {
       if (now() - this.turnBegan > config.SPAWN_SLICE) return;
       this.startable.delete(s);
-      if (s.life.state === "starting" && !s.life.process) this.start(s);
+      if (isBeingStarted(s.life)) this.start(s);
     }
   }
 
@@ -1286,7 +1292,7 @@ class Scanner {
     s.prepared = "soon";
     this.runProgram(s, "control/u", [], config.CONTROL_LIMIT, () => {
       // It may have been stopped meanwhile: another start is prepared anew.
-      const isDue = s.life.state === "starting" && !s.life.process;
+      const isDue = isBeingStarted(s.life);
       s.prepared = isDue ? "now" : null;
       if (!isDue) return;
       this.startable.add(s);
@@ -1476,7 +1482,7 @@ class Scanner {
     // What a predecessor could not write (a full disk), it has removed: that was true no more.
     const unrecorded = found.filter(({ name, status }) =>
       status
-        ? status.state === "starting" && !status.process
+        ? isBeingStarted(status)
         : // Of a forgotten service only the marker is left.
           this.rundir.isMet(name) && !this.rundir.hasStatus(name),
     );
